@@ -1,0 +1,1 @@
+//! The components, channels and groups that ship with Enact, written against its public API alone.

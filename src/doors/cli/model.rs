@@ -1,0 +1,1 @@
+//! `enact model plan|diff|check|convert`: work on model files, offline.

@@ -1,0 +1,1 @@
+//! `enact script run|check`: evaluate a script, offline.

@@ -1,0 +1,1 @@
+//! Configuration: flag > environment > file > default, and where each value came from.

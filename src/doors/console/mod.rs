@@ -1,0 +1,1 @@
+//! The console: an interactive session with a running group.

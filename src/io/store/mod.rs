@@ -1,0 +1,1 @@
+//! What a node keeps on disk: revisions, the plan under way, states of instances.

@@ -1,0 +1,11 @@
+//! Enact: a runtime for systems that reshape themselves while they run.
+//!
+//! You describe the wanted system as a [`model::Model`]; actors on one machine or on hundreds are made to match it, and kept
+//! so when machines come and go. The folders are the floors of the house: each module imports its own family and lower floors.
+
+pub mod doors;
+pub mod io;
+pub mod logic;
+pub mod model;
+pub mod runtime;
+pub mod words;

@@ -1,0 +1,1 @@
+//! Gossip: how models spread and who wins.

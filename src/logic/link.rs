@@ -1,0 +1,1 @@
+//! The link between two nodes as a value: sequence numbers, credits, resend window.

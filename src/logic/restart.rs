@@ -1,0 +1,1 @@
+//! How often a crashed instance is started again.

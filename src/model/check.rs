@@ -1,0 +1,1 @@
+//! Checks a model and names every fault.

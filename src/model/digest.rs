@@ -1,0 +1,1 @@
+//! The digest of a model: equal models have equal digests on every machine.

@@ -1,0 +1,1 @@
+//! Kevoree's JSON form of a model (KMF), in and out.

@@ -1,0 +1,1 @@
+//! Channels: the API, the actor, and the channels that ship.

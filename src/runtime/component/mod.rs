@@ -1,0 +1,1 @@
+//! Components: the API that users write against, and the actor around each.

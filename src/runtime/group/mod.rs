@@ -1,0 +1,1 @@
+//! Groups: the API, the actor, and the gossip group.

@@ -1,0 +1,1 @@
+//! The node actor: starts everyone, applies plans, supervises.

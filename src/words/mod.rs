@@ -1,0 +1,12 @@
+//! The ground floor: the words everyone shares. Names, values and time; no behaviour of the system.
+
+pub mod name;
+pub mod time;
+pub mod value;
+
+pub use name::{
+    AttributeName, ChannelName, ComponentName, GroupName, InstancePath, InvalidName, Name, NodeName, PortName,
+    PortPath, ScopeName, TypeName, TypeRef, UnitRef,
+};
+pub use time::Time;
+pub use value::Value;
