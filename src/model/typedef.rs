@@ -19,6 +19,8 @@ pub enum Kind {
     Channel,
     /// Groups.
     Group,
+    /// Ports: Kevoree's message and service types. Kept for its models; nothing is an instance of them.
+    Port,
 }
 
 impl fmt::Display for Kind {
@@ -28,6 +30,7 @@ impl fmt::Display for Kind {
             Kind::Component => "component",
             Kind::Channel => "channel",
             Kind::Group => "group",
+            Kind::Port => "port",
         })
     }
 }

@@ -3,10 +3,11 @@
 pub mod name;
 pub mod time;
 pub mod value;
+pub mod version;
 
 pub use name::{
-    AttributeName, ChannelName, ComponentName, GroupName, InstancePath, InvalidName, Name, NodeName, PortName,
-    PortPath, ScopeName, TypeName, TypeRef, UnitRef,
+    AttributeName, ChannelName, ComponentName, GroupName, InstancePath, InvalidName, Name, Namespace, NodeName,
+    PortName, PortPath, ScopeName, TypeName, TypeRef, UnitRef,
 };
 pub use time::Time;
 pub use value::Value;

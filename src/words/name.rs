@@ -166,15 +166,102 @@ names! {
     TypeName,
 }
 
+/// Where types and units are listed: one name, or several with dots between them (Kevoree's packages within packages).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Namespace(Name);
+
+impl Namespace {
+    /// Parses a namespace: `kevoree`, `org.kevoree.library`.
+    ///
+    /// # Errors
+    /// [`InvalidName`] says which character does not belong.
+    pub fn parse(text: &str) -> Result<Namespace, InvalidName> {
+        if text.len() > NAME_MAX_BYTES {
+            return Err(InvalidName::TooLong(text.len()));
+        }
+        for part in text.split('.') {
+            Name::parse(part)?;
+        }
+        Ok(Namespace(Name(text.into())))
+    }
+
+    /// The namespace as text.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The names between the dots, outermost first.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        self.as_str().split('.')
+    }
+}
+
+impl From<Name> for Namespace {
+    fn from(name: Name) -> Self {
+        Namespace(name)
+    }
+}
+
+impl fmt::Display for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl FromStr for Namespace {
+    type Err = InvalidName;
+    fn from_str(text: &str) -> Result<Namespace, InvalidName> {
+        Namespace::parse(text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Namespace {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Namespace, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        Namespace::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
 /// What a type definition is known by: namespace, name and version.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TypeRef {
     /// The namespace; `kevoree` for a script that names none, `enact` for what ships with Enact.
-    pub namespace: Name,
+    pub namespace: Namespace,
     /// The name.
     pub name: TypeName,
     /// The version as its author wrote it: `1`, `2.0.0`.
     pub version: Arc<str>,
+}
+
+impl TypeRef {
+    /// A reference to a type whose namespace and name are known to be good.
+    ///
+    /// # Errors
+    /// [`InvalidName`] when namespace or name is none.
+    pub fn new(namespace: &str, name: &str, version: &str) -> Result<TypeRef, InvalidName> {
+        Ok(TypeRef { namespace: Namespace::parse(namespace)?, name: TypeName::parse(name)?, version: version.into() })
+    }
+}
+
+impl FromStr for TypeRef {
+    type Err = InvalidName;
+    /// The form that is printed: `namespace.Name/version`.
+    fn from_str(text: &str) -> Result<TypeRef, InvalidName> {
+        let parts = || InvalidName::Parts { text: text.to_owned(), expected: "namespace.Name/version" };
+        let (full, version) = text.split_once('/').ok_or_else(parts)?;
+        let (namespace, name) = full.rsplit_once('.').ok_or_else(parts)?;
+        if version.is_empty() {
+            return Err(parts());
+        }
+        TypeRef::new(namespace, name, version)
+    }
 }
 
 impl fmt::Display for TypeRef {
@@ -193,7 +280,7 @@ impl fmt::Debug for TypeRef {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct UnitRef {
     /// The namespace (Kevoree's package) that lists the unit.
-    pub namespace: Name,
+    pub namespace: Namespace,
     /// The unit's name; free text, as package names are.
     pub name: Arc<str>,
     /// The unit's version.
@@ -249,6 +336,21 @@ impl fmt::Display for PortPath {
     }
 }
 
+impl FromStr for PortPath {
+    type Err = InvalidName;
+    fn from_str(text: &str) -> Result<PortPath, InvalidName> {
+        let parts: Vec<&str> = text.split('.').collect();
+        let [node, component, port] = parts[..] else {
+            return Err(InvalidName::Parts { text: text.to_owned(), expected: "node.component.port" });
+        };
+        Ok(PortPath {
+            node: NodeName::parse(node)?,
+            component: ComponentName::parse(component)?,
+            port: PortName::parse(port)?,
+        })
+    }
+}
+
 impl fmt::Debug for PortPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -265,5 +367,15 @@ mod tests {
         assert_eq!(Name::parse(""), Err(InvalidName::Empty));
         assert_eq!(Name::parse("a.b"), Err(InvalidName::Character { text: "a.b".into(), found: '.' }));
         assert_eq!(Name::parse(&"x".repeat(256)), Err(InvalidName::TooLong(256)));
+    }
+
+    #[test]
+    fn what_a_type_prints_as_is_read_again() {
+        for text in ["kevoree.Ticker/1", "org.kevoree.library.JavaNode/5.4.0-SNAPSHOT"] {
+            assert_eq!(text.parse::<TypeRef>().unwrap().to_string(), text);
+        }
+        for text in ["Ticker/1", "kevoree.Ticker", "kevoree.Ticker/", "a..B/1"] {
+            assert!(text.parse::<TypeRef>().is_err(), "{text}");
+        }
     }
 }
