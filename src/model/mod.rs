@@ -11,6 +11,7 @@ pub mod edit;
 pub mod instance;
 pub mod json;
 pub mod kmf;
+pub mod library;
 pub mod scope;
 pub mod shared;
 pub mod typedef;

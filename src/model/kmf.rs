@@ -1,1 +1,0 @@
-//! Kevoree's JSON form of a model (KMF), in and out.
