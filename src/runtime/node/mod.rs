@@ -1,1 +1,3 @@
 //! The node actor: starts everyone, applies plans, supervises.
+
+pub mod api;
