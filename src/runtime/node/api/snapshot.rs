@@ -70,16 +70,12 @@ mod tests {
     use super::*;
     use crate::{
         model::{Component, Instance, Kind},
-        words::{ComponentName, Name, TypeName, TypeRef},
+        words::{ComponentName, TypeRef},
     };
 
     #[test]
     fn a_model_comes_back_as_it_went() {
-        let ticker = TypeRef {
-            namespace: Name::parse("enact").unwrap(),
-            name: TypeName::parse("Ticker").unwrap(),
-            version: "1.0.0".into(),
-        };
+        let ticker = TypeRef::new("enact", "Ticker", "1.0.0").unwrap();
         let definition = TypeDefinition {
             id: ticker.clone(),
             kind: Kind::Component,
