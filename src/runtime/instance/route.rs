@@ -1,0 +1,140 @@
+//! Where messages go: what an output port sends into, and what an input port is to a channel.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use tokio::sync::oneshot;
+
+use super::{Failure, Message};
+
+/// Takes messages: a channel's end for one sender, or an input port of an instance. Never blocks.
+pub trait Accept: Send + Sync + 'static {
+    /// Takes a message, or gives it back at once.
+    ///
+    /// # Errors
+    /// [`Refused`] with the message and the reason.
+    fn offer(&self, message: Message) -> Result<(), Refused>;
+
+    /// Takes a call: whoever answers it sends the answer to `reply`, at most once. Channels that carry no calls refuse.
+    ///
+    /// # Errors
+    /// [`Refused`] with the message and the reason.
+    fn call(&self, message: Message, reply: ReplyTo) -> Result<(), Refused>;
+
+    /// Ready when there is room for one more message (or when there will never be: the next offer then says why).
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+/// Why a message was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The queue is full and the receiver wants the sender to wait: try again when there is room.
+    Full,
+    /// The queue is full and the receiver refuses what is too much: do not try again.
+    Overflow,
+    /// The receiver has ended.
+    Closed,
+    /// Nothing there answers calls.
+    NoCalls,
+    /// Nobody would receive it.
+    Nobody,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Why::Full => "the queue is full",
+            Why::Overflow => "the queue is full and refuses more",
+            Why::Closed => "the receiver has ended",
+            Why::NoCalls => "the channel carries no calls (a \"Request\" channel does)",
+            Why::Nobody => "nobody receives",
+        })
+    }
+}
+
+/// A message that was not taken, given back.
+#[derive(Debug, thiserror::Error)]
+#[error("a message was refused: {why}")]
+pub struct Refused {
+    /// The message.
+    pub message: Message,
+    /// The reason.
+    pub why: Why,
+}
+
+/// What an output port sends into. Cheap to clone.
+#[derive(Clone)]
+pub struct Sink(Arc<dyn Accept>);
+
+impl Sink {
+    /// A sink into `to`.
+    pub fn new(to: impl Accept) -> Sink {
+        Sink(Arc::new(to))
+    }
+
+    /// Offers a message; see [`Accept::offer`].
+    ///
+    /// # Errors
+    /// [`Refused`] with the message and the reason.
+    pub fn offer(&self, message: Message) -> Result<(), Refused> {
+        self.0.offer(message)
+    }
+
+    /// Offers a call; see [`Accept::call`].
+    ///
+    /// # Errors
+    /// [`Refused`] with the message and the reason.
+    pub fn call(&self, message: Message, reply: ReplyTo) -> Result<(), Refused> {
+        self.0.call(message, reply)
+    }
+
+    /// Waits until there is room, then offers; again, when someone else was faster.
+    ///
+    /// # Errors
+    /// [`Refused`] for any other reason than a full queue.
+    pub async fn deliver(&self, mut message: Message) -> Result<(), Refused> {
+        loop {
+            match self.0.offer(message) {
+                Err(refused) if refused.why == Why::Full => message = refused.message,
+                done => return done,
+            }
+            poll_fn(|cx| self.0.poll_room(cx)).await;
+        }
+    }
+}
+
+impl fmt::Debug for Sink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sink")
+    }
+}
+
+/// Where the answer to a call goes. Dropped unanswered, the caller is told so.
+#[derive(Debug)]
+pub struct ReplyTo(oneshot::Sender<Result<Message, Failure>>);
+
+/// The caller's end of a call.
+pub type Answer = oneshot::Receiver<Result<Message, Failure>>;
+
+impl ReplyTo {
+    /// Both ends of a call.
+    pub fn pair() -> (ReplyTo, Answer) {
+        let (tx, rx) = oneshot::channel();
+        (ReplyTo(tx), rx)
+    }
+
+    /// Answers. A caller that no longer waits does not mind.
+    pub fn send(self, answer: Result<Message, Failure>) {
+        // The caller's deadline may have passed: then nobody is there to be told.
+        let _ = self.0.send(answer);
+    }
+
+    /// Whether the caller still waits.
+    pub fn is_wanted(&self) -> bool {
+        !self.0.is_closed()
+    }
+}
