@@ -55,6 +55,19 @@ impl Bindings {
         self.by_channel.range(from..).take_while(move |(name, _)| name == channel).map(|(_, port)| port)
     }
 
+    /// The ports on a channel that belong to components of a node.
+    pub fn of_channel_on<'a>(
+        &'a self,
+        channel: &'a ChannelName,
+        node: &'a NodeName,
+    ) -> impl Iterator<Item = &'a PortPath> {
+        let from = (channel.clone(), PortPath { node: node.clone(), ..first_port() });
+        self.by_channel
+            .range(from..)
+            .take_while(move |(name, port)| name == channel && port.node == *node)
+            .map(|(_, port)| port)
+    }
+
     /// The bindings of a component's ports.
     pub fn of_component<'a>(
         &'a self,

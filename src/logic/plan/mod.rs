@@ -1,1 +1,15 @@
 //! The plan: which adaptations bring a node from one model to another, in which order, and how they are undone.
+//!
+//! [`plan()`] compares two models and orders what one node has to do; [`refuse()`] says beforehand what cannot work; [`Run`]
+//! executes, and undoes after a failure. The [`Plan`] that a person is shown is the very value that a [`Run`] carries out.
+
+pub mod adaptation;
+pub mod diff;
+pub mod order;
+mod part;
+pub mod run;
+
+pub use adaptation::{Adaptation, Blueprint, End, HandOver, Mark, StateFrom, Subject};
+pub use diff::diff;
+pub use order::{Plan, order, plan};
+pub use run::{Effect, Limits, Outcome, Progress, Record, Run, StepFailure, Way};

@@ -1,0 +1,396 @@
+//! Compares what runs with what is wanted and lists what one node has to do. Costs what changed, not what exists.
+//!
+//! A node plans its own part only: its components, the nodes that it hosts, the groups that it is attached to, and the channels
+//! that one of its components is bound to, with all their ends. Instances of virtual types exist in the model alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use imbl::{ordmap::DiffItem as MapItem, ordset::DiffItem as SetItem};
+
+use super::{
+    adaptation::{Adaptation, Blueprint, HandOver, StateFrom, Subject},
+    part::{self, Here},
+};
+use crate::{
+    model::{Binding, Component, ComponentId, Dictionary, Instance, Model, Node, Shared},
+    words::{ChannelName, ComponentName, GroupName, InstancePath, NodeName, TypeRef, UnitRef},
+};
+
+/// What `node` has to do to go from `running` to `wanted`, in the order of ranks (see [`order`](super::order()) for the order
+/// within a rank). Empty when nothing changes for it.
+pub fn diff(running: &Model, wanted: &Model, node: &NodeName) -> Vec<Adaptation> {
+    let mut diff = Diff {
+        running,
+        wanted,
+        node,
+        thorough: part::is_redefined(running, wanted, node),
+        steps: Vec::new(),
+        needed: BTreeSet::new(),
+        replaced: BTreeSet::new(),
+        touched: BTreeMap::new(),
+        loaded: BTreeSet::new(),
+        places: Places::default(),
+    };
+    diff.nodes();
+    diff.groups();
+    diff.channels();
+    diff.types();
+    let mut steps = diff.steps;
+    steps.sort_by_key(Adaptation::rank);
+    steps
+}
+
+struct Diff<'a> {
+    running: &'a Model,
+    wanted: &'a Model,
+    node: &'a NodeName,
+    /// A type has been redefined: everything is looked at, for the change may show anywhere.
+    thorough: bool,
+    steps: Vec<Adaptation>,
+    /// The types of the instances that are added.
+    needed: BTreeSet<TypeRef>,
+    /// Own components that are another instance under the same name: their bindings are made anew.
+    replaced: BTreeSet<ComponentName>,
+    /// Bindings that may have changed, by channel.
+    touched: BTreeMap<&'a ChannelName, BTreeSet<&'a Binding>>,
+    /// The units that are loaded.
+    loaded: BTreeSet<UnitRef>,
+    places: Places<'a>,
+}
+
+/// Where components have left and where they have appeared, by identity: a move, or a new name, carries their state along.
+#[derive(Default)]
+struct Places<'a> {
+    left: BTreeMap<ComponentId, (&'a NodeName, &'a Component)>,
+    appeared: BTreeMap<ComponentId, (&'a NodeName, &'a Component)>,
+}
+
+impl<'a> Diff<'a> {
+    fn nodes(&mut self) {
+        let changed: Vec<_> = self.running.nodes.diff(&self.wanted.nodes).map(pair).collect();
+        let mut components: BTreeSet<&'a ComponentName> = BTreeSet::new();
+        let mut hosted: BTreeSet<&'a NodeName> = BTreeSet::new();
+        for (name, before, after) in changed {
+            for (component, before, after) in changed_components(before, after) {
+                self.note_component(name, component, before, after);
+                if name == self.node {
+                    components.insert(component);
+                }
+            }
+            if name == self.node {
+                self.own_node(before, after);
+            } else if [before, after].into_iter().flatten().any(|n| n.host.as_ref() == Some(self.node)) {
+                hosted.insert(name);
+            }
+        }
+        if self.thorough {
+            for model in [self.running, self.wanted] {
+                components.extend(model.nodes.get(self.node).into_iter().flat_map(|node| node.components.keys()));
+                hosted.extend(model.hosted_by(self.node));
+            }
+        }
+        for name in components {
+            let here = |model: &'a Model| part::component(model, self.node, name);
+            self.instance(here(self.running), here(self.wanted));
+        }
+        for name in hosted {
+            let here = |model: &'a Model| part::hosted_node(model, self.node, name);
+            self.instance(here(self.running), here(self.wanted));
+        }
+    }
+
+    /// A component somewhere came, went or changed: its bindings and its whereabouts may matter here.
+    fn note_component(
+        &mut self,
+        node: &'a NodeName,
+        name: &'a ComponentName,
+        before: Option<&'a Shared<Component>>,
+        after: Option<&'a Shared<Component>>,
+    ) {
+        if let (Some(before), Some(after)) = (before, after)
+            && before.id == after.id
+            && before.instance.type_ref == after.instance.type_ref
+            && before.provided == after.provided
+            && before.required == after.required
+        {
+            return;
+        }
+        for model in [self.running, self.wanted] {
+            self.touch(model.bindings.of_component(node, name));
+        }
+        if before.map(|component| component.id) != after.map(|component| component.id) {
+            self.places.left.extend(before.map(|component| (component.id, (node, &**component))));
+            self.places.appeared.extend(after.map(|component| (component.id, (node, &**component))));
+        }
+    }
+
+    fn touch(&mut self, bindings: impl Iterator<Item = &'a Binding>) {
+        for binding in bindings {
+            self.touched.entry(&binding.channel).or_default().insert(binding);
+        }
+    }
+
+    fn own_node(&mut self, before: Option<&'a Shared<Node>>, after: Option<&'a Shared<Node>>) {
+        let old = before.map(|node| &node.instance);
+        let Some(new) = after.map(|node| &node.instance) else { return };
+        let Some(type_ref) = new.type_ref.clone() else { return };
+        let path = InstancePath::Node(self.node.clone());
+        let subject = Subject { path, type_ref, id: ComponentId::default() };
+        let has_other_values = self.values(&subject, old, new);
+        let was_stopped = old.is_some_and(|instance| !instance.started);
+        if new.started && was_stopped {
+            self.steps.push(Adaptation::StartInstance(subject));
+        } else if !new.started && !was_stopped {
+            self.steps.push(Adaptation::StopSelf(subject));
+        } else if new.started && has_other_values {
+            let before = old.map(|instance| instance.dictionary_on(self.node)).unwrap_or_default();
+            let after = new.dictionary_on(self.node);
+            self.steps.push(Adaptation::UpdateInstance { subject, before, after });
+        }
+    }
+
+    fn groups(&mut self) {
+        let attached = |model: &'a Model| model.nodes.get(self.node).map(|node| &node.groups);
+        let sets = [attached(self.running), attached(self.wanted)];
+        let mut names: BTreeSet<&'a GroupName> = BTreeSet::new();
+        // A node is attached to a handful of groups: all of them are looked at as soon as one of them or the node changed.
+        if self.thorough || sets[0] != sets[1] || self.running.groups.diff(&self.wanted.groups).next().is_some() {
+            names.extend(sets.into_iter().flatten().flatten());
+        }
+        for name in names {
+            let here = |model: &'a Model| part::group(model, self.node, name);
+            self.instance(here(self.running), here(self.wanted));
+        }
+    }
+
+    fn channels(&mut self) {
+        let (before, after) = (self.running.bindings.as_set(), self.wanted.bindings.as_set());
+        self.touch(before.diff(after).map(|item| match item {
+            SetItem::Add(binding) | SetItem::Remove(binding) => binding,
+        }));
+        for (name, ..) in self.running.channels.diff(&self.wanted.channels).map(pair) {
+            self.touched.entry(name).or_default();
+        }
+        if self.thorough {
+            self.touch(before.iter().chain(after.iter()));
+        }
+        for (channel, bindings) in std::mem::take(&mut self.touched) {
+            self.channel(channel, bindings);
+        }
+    }
+
+    fn channel(&mut self, name: &'a ChannelName, touched: BTreeSet<&'a Binding>) {
+        let before = part::channel(self.running, self.node, name);
+        let after = part::channel(self.wanted, self.node, name);
+        let stays = matches!((&before, &after), (Some(b), Some(a)) if b.subject == a.subject);
+        if !stays {
+            if before.is_some() {
+                self.steps.extend(part::ends(self.running, name).map(Adaptation::RemoveBinding));
+            }
+            if after.is_some() {
+                self.steps.extend(part::ends(self.wanted, name).map(Adaptation::AddBinding));
+            }
+            return self.instance(before, after);
+        }
+        let mut has_other_ends = false;
+        for binding in touched {
+            let end = |model: &Model| model.bindings.contains(binding).then(|| part::end(model, binding)).flatten();
+            let (was, is) = (end(self.running), end(self.wanted));
+            has_other_ends |= was.is_some() != is.is_some();
+            let made_anew = binding.port.node == *self.node && self.replaced.contains(&binding.port.component);
+            if was != is || made_anew {
+                self.steps.extend(was.map(Adaptation::RemoveBinding));
+                self.steps.extend(is.map(Adaptation::AddBinding));
+            }
+        }
+        let (Some(before), Some(after)) = (before, after) else { return };
+        self.update(before, after, has_other_ends);
+    }
+
+    /// One instance of the own part, before and after.
+    fn instance(&mut self, before: Option<Here<'a>>, after: Option<Here<'a>>) {
+        match (before, after) {
+            (None, None) => {}
+            (None, Some(after)) => {
+                let state = self.arrives(&after);
+                self.add(after, state);
+            }
+            (Some(before), None) => {
+                let hand_over = self.leaves(&before);
+                self.remove(before, hand_over);
+            }
+            (Some(before), Some(after)) if before.is(&after) => self.update(before, after, false),
+            (Some(before), Some(after)) => {
+                let (hand_over, state) = if before.hands_over_to(&after) {
+                    let (from, to) = (before.subject.type_ref.clone(), after.subject.type_ref.clone());
+                    (HandOver::Upgrade { to }, StateFrom::Upgrade { from })
+                } else {
+                    (self.leaves(&before), self.arrives(&after))
+                };
+                if let InstancePath::Component(_, name) = &before.subject.path {
+                    self.replaced.insert(name.clone());
+                }
+                self.remove(before, hand_over);
+                self.add(after, state);
+            }
+        }
+    }
+
+    fn arrives(&self, here: &Here<'_>) -> StateFrom {
+        if !matches!(here.subject.path, InstancePath::Component(..)) {
+            return StateFrom::Nothing;
+        }
+        match self.places.left.get(&here.subject.id) {
+            Some((node, _)) if *node != self.node => StateFrom::Move { from: (*node).clone() },
+            Some((_, Component { instance: Instance { type_ref: Some(from), .. }, .. })) => {
+                StateFrom::Upgrade { from: from.clone() }
+            }
+            _ => StateFrom::Kept,
+        }
+    }
+
+    fn leaves(&self, here: &Here<'_>) -> HandOver {
+        if !matches!(here.subject.path, InstancePath::Component(..)) {
+            return HandOver::Forget;
+        }
+        match self.places.appeared.get(&here.subject.id) {
+            Some((node, _)) if *node != self.node => HandOver::Move { to: (*node).clone() },
+            Some((_, Component { instance: Instance { type_ref: Some(to), .. }, .. })) => {
+                HandOver::Upgrade { to: to.clone() }
+            }
+            _ => HandOver::Forget,
+        }
+    }
+
+    fn add(&mut self, here: Here<'a>, state: StateFrom) {
+        if !self.needed.contains(&here.subject.type_ref) {
+            self.needed.insert(here.subject.type_ref.clone());
+        }
+        self.values(&here.subject, None, here.instance);
+        if here.instance.started {
+            self.steps.push(Adaptation::StartInstance(here.subject.clone()));
+        }
+        self.steps.push(Adaptation::AddInstance { blueprint: self.blueprint(here), state });
+    }
+
+    fn remove(&mut self, here: Here<'a>, hand_over: HandOver) {
+        if here.instance.started {
+            self.steps.push(Adaptation::StopInstance(here.subject.clone()));
+        }
+        self.steps.push(Adaptation::RemoveInstance { blueprint: self.blueprint(here), hand_over });
+    }
+
+    fn blueprint(&self, here: Here<'a>) -> Blueprint {
+        let values = here.instance.dictionary_on(self.node);
+        Blueprint { subject: here.subject, values, provided: here.provided, required: here.required }
+    }
+
+    fn update(&mut self, before: Here<'a>, after: Here<'a>, tell: bool) {
+        let changed = self.values(&after.subject, Some(before.instance), after.instance);
+        match (before.instance.started, after.instance.started) {
+            (true, false) => self.steps.push(Adaptation::StopInstance(after.subject)),
+            (false, true) => self.steps.push(Adaptation::StartInstance(after.subject)),
+            (true, true) if changed || tell => self.steps.push(Adaptation::UpdateInstance {
+                before: before.instance.dictionary_on(self.node),
+                after: after.instance.dictionary_on(self.node),
+                subject: after.subject,
+            }),
+            _ => {}
+        }
+    }
+
+    /// One step for each value that differs; whether there is one.
+    fn values(&mut self, subject: &Subject, before: Option<&Instance>, after: &Instance) -> bool {
+        let n_steps = self.steps.len();
+        let none = Dictionary::default();
+        let was = before.and_then(|instance| instance.dictionary.as_ref()).unwrap_or(&none);
+        self.dictionary(subject, None, was, after.dictionary.as_ref().unwrap_or(&none));
+        let was = before.and_then(|instance| instance.fragments.get(self.node)).unwrap_or(&none);
+        self.dictionary(subject, Some(self.node), was, after.fragments.get(self.node).unwrap_or(&none));
+        self.steps.len() > n_steps
+    }
+
+    fn dictionary(&mut self, subject: &Subject, fragment: Option<&NodeName>, was: &Dictionary, is: &Dictionary) {
+        if was.same(is) {
+            return;
+        }
+        let set = is.iter().filter(|(name, value)| was.get(name.as_str()) != Some(&***value));
+        let unset = was.iter().filter(|(name, _)| is.get(name.as_str()).is_none());
+        for (name, _) in set.chain(unset) {
+            self.steps.push(Adaptation::UpdateDictionary {
+                subject: subject.clone(),
+                fragment: fragment.cloned(),
+                attribute: name.clone(),
+                before: was.get(name.as_str()).map(Into::into),
+                after: is.get(name.as_str()).map(Into::into),
+            });
+        }
+    }
+
+    fn types(&mut self) {
+        let (running, wanted, node) = (self.running, self.wanted, self.node);
+        if self.thorough {
+            self.needed.extend(part::used(wanted, node).cloned());
+        }
+        for type_ref in std::mem::take(&mut self.needed) {
+            let before = part::uses(running, node, &type_ref).then(|| running.types.get(&type_ref)).flatten();
+            let after = wanted.types.get(&type_ref);
+            if before == after {
+                self.load(&type_ref, before.is_some());
+            } else if let Some(definition) = after.cloned() {
+                self.steps.push(Adaptation::AddTypeDef { definition, before: before.cloned() });
+                self.load(&type_ref, false);
+            }
+        }
+        for (type_ref, before, after) in running.types.diff(&wanted.types).map(pair) {
+            if let (Some(definition), None) = (before, after)
+                && part::uses(running, node, type_ref)
+            {
+                self.steps.push(Adaptation::RemoveTypeDef(definition.clone()));
+            }
+        }
+        for (id, before, after) in running.units.diff(&wanted.units).map(pair) {
+            if let (Some(unit), None) = (before, after)
+                && part::loads(running, node, id)
+            {
+                self.steps.push(Adaptation::RemoveDeployUnit(unit.clone()));
+            }
+        }
+    }
+
+    /// Loads the units of a type that are not there yet.
+    fn load(&mut self, type_ref: &TypeRef, is_there: bool) {
+        if is_there && !self.thorough {
+            return;
+        }
+        for unit in part::units(self.wanted, self.node, type_ref) {
+            if !self.loaded.contains(&unit.id) && !part::loads(self.running, self.node, &unit.id) {
+                self.loaded.insert(unit.id.clone());
+                self.steps.push(Adaptation::AddDeployUnit(unit.clone()));
+            }
+        }
+    }
+}
+
+/// The sides of a difference between two maps.
+fn pair<'a, K, V>(item: MapItem<'a, 'a, K, V>) -> (&'a K, Option<&'a V>, Option<&'a V>) {
+    match item {
+        MapItem::Add(key, value) => (key, None, Some(value)),
+        MapItem::Remove(key, value) => (key, Some(value), None),
+        MapItem::Update { old, new } => (old.0, Some(old.1), Some(new.1)),
+    }
+}
+
+type ChangedComponent<'a> = (&'a ComponentName, Option<&'a Shared<Component>>, Option<&'a Shared<Component>>);
+
+fn changed_components<'a>(
+    before: Option<&'a Shared<Node>>,
+    after: Option<&'a Shared<Node>>,
+) -> Vec<ChangedComponent<'a>> {
+    match (before, after) {
+        (Some(before), Some(after)) => before.components.diff(&after.components).map(pair).collect(),
+        (Some(before), None) => before.components.iter().map(|(name, c)| (name, Some(c), None)).collect(),
+        (None, Some(after)) => after.components.iter().map(|(name, c)| (name, None, Some(c))).collect(),
+        (None, None) => Vec::new(),
+    }
+}

@@ -1,0 +1,142 @@
+//! The order of a plan: ranks first, then who waits for whom within a rank.
+//!
+//! Receivers start before the channel, the channel before the senders, so that no message is sent to what is not there; they
+//! stop the other way round. A port marked `no_dependency` waits for nobody, and neither do cycles: where components wait for
+//! each other, as few of the waits as possible are dropped.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use petgraph::{
+    algo::{greedy_feedback_arc_set, is_cyclic_directed},
+    graph::{DiGraph, NodeIndex},
+    visit::EdgeRef,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    adaptation::{Adaptation, Rank},
+    diff::diff,
+};
+use crate::{
+    model::Model,
+    words::{ChannelName, InstancePath, NodeName, UnitRef},
+};
+
+/// What one node has to do to go from one model to another. The plan that a person is shown is the value that is carried out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The steps; their ranks never fall.
+    pub steps: Vec<Adaptation>,
+    /// Pairs of places (first, then) within one rank: `then` waits for `first`. A place behind the last step is a gate, where
+    /// steps meet at something that stays as it is (senders wait for receivers at a channel that runs already).
+    pub waits: Vec<(u32, u32)>,
+    /// How many gates there are.
+    pub n_gates: u32,
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+}
+
+/// What `node` has to do to go from `running` to `wanted`, ordered.
+pub fn plan(running: &Model, wanted: &Model, node: &NodeName) -> Plan {
+    order(diff(running, wanted, node), running, wanted)
+}
+
+/// Orders adaptations by rank, and within a rank by the bindings of the model that they start in or end in.
+pub fn order(mut steps: Vec<Adaptation>, running: &Model, wanted: &Model) -> Plan {
+    steps.sort_by_key(Adaptation::rank);
+    let mut graph = Graph::default();
+    for step in 0..steps.len() {
+        graph.edges.add_node(step);
+    }
+    graph.units(&steps);
+    graph.bindings(&steps, Rank::StopInstance, running);
+    graph.bindings(&steps, Rank::StartInstance, wanted);
+    graph.cut_cycles();
+    graph.into_plan(steps)
+}
+
+/// Steps (and behind them gates) by place, with an edge from who goes first to who waits.
+#[derive(Default)]
+struct Graph {
+    edges: DiGraph<usize, ()>,
+}
+
+impl Graph {
+    fn wait(&mut self, first: usize, then: usize) {
+        if first != then {
+            self.edges.update_edge(NodeIndex::new(first), NodeIndex::new(then), ());
+        }
+    }
+
+    /// A unit is loaded after what it requires, and unloaded before.
+    fn units(&mut self, steps: &[Adaptation]) {
+        let mut places: BTreeMap<(Rank, &UnitRef), usize> = BTreeMap::new();
+        for (place, step) in steps.iter().enumerate() {
+            if let Adaptation::AddDeployUnit(unit) | Adaptation::RemoveDeployUnit(unit) = step {
+                places.insert((step.rank(), &unit.id), place);
+            }
+        }
+        for (place, step) in steps.iter().enumerate() {
+            let (Adaptation::AddDeployUnit(unit) | Adaptation::RemoveDeployUnit(unit)) = step else { continue };
+            for required in unit.requires.iter().filter_map(|id| places.get(&(step.rank(), id))) {
+                match step {
+                    Adaptation::AddDeployUnit(_) => self.wait(*required, place),
+                    _ => self.wait(place, *required),
+                }
+            }
+        }
+    }
+
+    /// Receivers, channels and senders that start (or stop) together.
+    fn bindings(&mut self, steps: &[Adaptation], rank: Rank, model: &Model) {
+        let mut channels: BTreeMap<&ChannelName, usize> = BTreeMap::new();
+        for (place, step) in steps.iter().enumerate().filter(|(_, step)| step.rank() == rank) {
+            if let Some(InstancePath::Channel(name)) = step.subject().map(|subject| &subject.path) {
+                channels.insert(name, place);
+            }
+        }
+        for (place, step) in steps.iter().enumerate().filter(|(_, step)| step.rank() == rank) {
+            let Some(InstancePath::Component(node, name)) = step.subject().map(|subject| &subject.path) else {
+                continue;
+            };
+            let Some(component) = model.component(node, name) else { continue };
+            let definition = model.definition(&component.instance);
+            for binding in model.bindings.of_component(node, name) {
+                let ports =
+                    definition.iter().flat_map(|definition| definition.provided.iter().chain(&definition.required));
+                if ports.into_iter().any(|port| port.name == binding.port.port && port.no_dependency) {
+                    continue;
+                }
+                let edges = &mut self.edges;
+                let channel = *channels.entry(&binding.channel).or_insert_with(|| {
+                    let place = edges.node_count();
+                    edges.add_node(place).index()
+                });
+                let receives = component.provided.contains(&binding.port.port);
+                match receives == (rank == Rank::StartInstance) {
+                    true => self.wait(place, channel),
+                    false => self.wait(channel, place),
+                }
+            }
+        }
+    }
+
+    fn cut_cycles(&mut self) {
+        if is_cyclic_directed(&self.edges) {
+            let cut: BTreeSet<_> = greedy_feedback_arc_set(&self.edges).map(|edge| edge.id()).collect();
+            self.edges.retain_edges(|_, edge| !cut.contains(&edge));
+        }
+    }
+
+    fn into_plan(self, steps: Vec<Adaptation>) -> Plan {
+        let n_gates = (self.edges.node_count() - steps.len()) as u32;
+        let waits = self.edges.edge_references();
+        let waits = waits.map(|edge| (edge.source().index() as u32, edge.target().index() as u32)).collect();
+        Plan { steps, waits, n_gates }
+    }
+}

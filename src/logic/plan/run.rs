@@ -1,0 +1,516 @@
+//! The run of a plan: which step may begin now, what happens when one fails or hangs, and how everything is undone.
+//!
+//! A core: told what has become of steps and what time it is, it answers with [`Effect`]s. Steps of a lower rank are over
+//! before the next rank begins; within a rank, whatever need not wait runs at the same time. The first failure stops new
+//! steps, waits for those under way (each has a time limit) and undoes all that was done, the last ranks first. A step that
+//! cannot be undone does not keep the others from being undone; the node is degraded then.
+//!
+//! A run survives a crash: [`Run::resume`] takes the plan and the records that were written ahead. As steps and their
+//! inverses are idempotent, a record says only which rank was passed, and records at the end may be missing.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt,
+    ops::Range,
+    sync::Arc,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    adaptation::{Adaptation, Rank},
+    order::Plan,
+};
+use crate::words::{Time, TypeRef};
+
+/// How long steps may take, and how many may be under way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// The time of a step.
+    pub step: Duration,
+    /// The time of steps that are about an instance of these types.
+    pub by_type: BTreeMap<TypeRef, Duration>,
+    /// How many steps may be under way together.
+    pub at_once: usize,
+}
+
+impl Default for Limits {
+    /// 30 s a step, as Kevoree's watchdog has it. 1,024 at once: enough to keep all arbiters busy, and a bound on their queues.
+    fn default() -> Limits {
+        Limits { step: Duration::from_secs(30), by_type: BTreeMap::new(), at_once: 1024 }
+    }
+}
+
+impl Limits {
+    /// The time that a step may take.
+    pub fn of(&self, step: &Adaptation) -> Duration {
+        let own = step.subject().and_then(|subject| self.by_type.get(&subject.type_ref));
+        own.copied().unwrap_or(self.step)
+    }
+}
+
+/// Which way a step goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Way {
+    /// It is done.
+    Do,
+    /// It is taken back: its inverse is done.
+    Undo,
+}
+
+/// What is written ahead, so that a crash in the middle can be told from a plan that is through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Record {
+    /// The plan begins. To be on disk, with the plan, before any step.
+    Began,
+    /// All steps up to this rank are done.
+    Passed(Rank),
+    /// A step failed: from here on everything is undone. To be on disk before anything is undone.
+    Turned(StepFailure),
+    /// All steps from this rank on are undone.
+    Returned(Rank),
+    /// The plan is over; nothing remains to be resumed. To be on disk before the outcome is told.
+    Ended(Outcome),
+}
+
+impl Record {
+    /// Whether the record has to be on disk before the next effect is obeyed. Those between may come later, or get lost.
+    pub fn is_durable(&self) -> bool {
+        match self {
+            Record::Began | Record::Turned(_) | Record::Ended(_) => true,
+            Record::Passed(_) | Record::Returned(_) => false,
+        }
+    }
+}
+
+/// A step that failed, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepFailure {
+    /// Its place in the plan; none when the run was given up from outside.
+    pub step: Option<u32>,
+    /// What it was: `StartInstance /nodes[n]/components[c]`.
+    pub what: String,
+    /// What went wrong, in the words of who did it.
+    pub cause: String,
+}
+
+impl fmt::Display for StepFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.cause)
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// All steps are done.
+    Adopted,
+    /// A step failed; everything is as it was before.
+    RolledBack(StepFailure),
+    /// A step failed, and some steps could not be taken back: what runs is neither the old nor the new.
+    Degraded {
+        /// The failure that began it.
+        failure: StepFailure,
+        /// What could not be taken back.
+        remains: Vec<StepFailure>,
+    },
+}
+
+/// What the run wants from its shell, to be obeyed in order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Write the record; see [`Record::is_durable`].
+    Log(Record),
+    /// Do this step of the plan and tell [`Run::done`].
+    Do {
+        /// Its place in the plan.
+        step: u32,
+        /// The time it has; the run gives it up by itself at [`Run::tick`].
+        limit: Duration,
+    },
+    /// Do the inverse of this step and tell [`Run::done`].
+    Undo {
+        /// Its place in the plan.
+        step: u32,
+        /// The time it has.
+        limit: Duration,
+    },
+    /// The run is over.
+    Finished(Outcome),
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Forth or back.
+    pub way: Way,
+    /// How many steps are done, or undone.
+    pub n_done: usize,
+    /// How many there are to do, or to undo.
+    pub n_steps: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Not begun by this run. `maybe` an earlier run, that crashed, began it.
+    Untouched {
+        maybe: bool,
+    },
+    Done,
+    /// It failed or hung, and may be done by half.
+    Failed,
+    Undone,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Phase {
+    Fresh,
+    Doing,
+    /// Failed; waiting for the steps under way.
+    Draining(StepFailure),
+    Undoing(StepFailure, Vec<StepFailure>),
+    Over(Outcome),
+}
+
+/// A plan being carried out.
+#[derive(Clone, Debug)]
+pub struct Run {
+    plan: Arc<Plan>,
+    limits: Limits,
+    phase: Phase,
+    states: Vec<State>,
+    /// The steps of each rank that the plan has, in order of rank.
+    ranks: Vec<Range<u32>>,
+    /// The current rank (an index of `ranks`), and how many of its steps are not through.
+    at: usize,
+    n_left: usize,
+    /// Who waits for a place, and whom it waits for; in the direction of doing.
+    after: Vec<Vec<u32>>,
+    before: Vec<Vec<u32>>,
+    /// For how many places each still waits.
+    n_waits: Vec<u32>,
+    ready: VecDeque<u32>,
+    /// Steps that were begun, with the time by which they must be through.
+    under_way: BTreeMap<u32, Time>,
+    n_through: usize,
+    n_total: usize,
+}
+
+impl Run {
+    /// A run of a plan from its beginning. [`Run::begin`] sets it going.
+    pub fn new(plan: Arc<Plan>, limits: Limits) -> Run {
+        let n_places = plan.steps.len() + plan.n_gates as usize;
+        let (mut after, mut before) = (vec![Vec::new(); n_places], vec![Vec::new(); n_places]);
+        for &(first, then) in &plan.waits {
+            after[first as usize].push(then);
+            before[then as usize].push(first);
+        }
+        Run {
+            phase: Phase::Fresh,
+            states: vec![State::Untouched { maybe: false }; plan.steps.len()],
+            ranks: ranks(&plan.steps),
+            at: 0,
+            n_left: 0,
+            after,
+            before,
+            n_waits: vec![0; n_places],
+            ready: VecDeque::new(),
+            under_way: BTreeMap::new(),
+            n_through: 0,
+            n_total: plan.steps.len(),
+            plan,
+            limits,
+        }
+    }
+
+    /// A run that goes on where a crash ended it: forth when no step had failed, else back. [`Run::begin`] sets it going.
+    pub fn resume(plan: Arc<Plan>, records: &[Record], limits: Limits) -> Run {
+        let mut run = Run::new(plan, limits);
+        run.states.fill(State::Untouched { maybe: true });
+        for record in records {
+            match record {
+                Record::Began => {}
+                Record::Passed(passed) => run.mark(|rank| rank <= *passed, State::Done),
+                Record::Turned(failure) => run.phase = Phase::Draining(failure.clone()),
+                Record::Returned(returned) => run.mark(|rank| rank >= *returned, State::Undone),
+                Record::Ended(outcome) => run.phase = Phase::Over(outcome.clone()),
+            }
+        }
+        run
+    }
+
+    fn mark(&mut self, which: impl Fn(Rank) -> bool, state: State) {
+        for (step, old) in self.plan.steps.iter().zip(&mut self.states) {
+            if which(step.rank()) {
+                *old = state;
+            }
+        }
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// How it ended, once it has.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match &self.phase {
+            Phase::Over(outcome) => Some(outcome),
+            _ => None,
+        }
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        let way = match self.phase {
+            Phase::Undoing(..) | Phase::Over(Outcome::RolledBack(_) | Outcome::Degraded { .. }) => Way::Undo,
+            Phase::Fresh | Phase::Doing | Phase::Draining(_) | Phase::Over(Outcome::Adopted) => Way::Do,
+        };
+        Progress { way, n_done: self.n_through, n_steps: self.n_total }
+    }
+
+    /// When [`Run::tick`] has something to do, if nothing happens before.
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.under_way.values().min().copied()
+    }
+
+    /// Sets the run going. A plan without steps is over at once and leaves no record.
+    pub fn begin(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        match std::mem::replace(&mut self.phase, Phase::Doing) {
+            Phase::Fresh if self.plan.is_empty() => {
+                self.phase = Phase::Over(Outcome::Adopted);
+                effects.push(Effect::Finished(Outcome::Adopted));
+            }
+            Phase::Fresh => {
+                effects.push(Effect::Log(Record::Began));
+                self.at = 0;
+                self.enter(now, effects);
+            }
+            Phase::Draining(failure) => self.turn(failure, now, effects),
+            Phase::Over(outcome) => {
+                self.phase = Phase::Over(outcome.clone());
+                effects.push(Effect::Finished(outcome));
+            }
+            going @ (Phase::Doing | Phase::Undoing(..)) => self.phase = going,
+        }
+    }
+
+    /// Tells the run what has become of a step. What comes too late, or was never asked for, changes nothing.
+    pub fn done(&mut self, step: u32, way: Way, result: Result<(), String>, now: Time, effects: &mut Vec<Effect>) {
+        let is_back = matches!(self.phase, Phase::Undoing(..));
+        if is_back != (way == Way::Undo) || self.under_way.remove(&step).is_none() {
+            return;
+        }
+        self.through(step, result, now, effects);
+    }
+
+    /// Gives up the steps that have taken too long.
+    pub fn tick(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        let late: Vec<u32> = self.under_way.iter().filter(|(_, until)| **until <= now).map(|(step, _)| *step).collect();
+        for step in late {
+            if self.under_way.remove(&step).is_some() {
+                let limit = self.limits.of(&self.plan.steps[step as usize]);
+                self.through(step, Err(format!("no answer within {limit:?}")), now, effects);
+            }
+        }
+    }
+
+    /// Gives the run up, as if a step had failed: what was done is undone. Nothing once it is going back, or over.
+    pub fn abort(&mut self, cause: impl Into<String>, now: Time, effects: &mut Vec<Effect>) {
+        if self.phase == Phase::Doing {
+            let failure = StepFailure { step: None, what: "the adaptation".to_owned(), cause: cause.into() };
+            self.fail(failure, effects);
+            self.pump(now, effects);
+        }
+    }
+
+    fn through(&mut self, step: u32, result: Result<(), String>, now: Time, effects: &mut Vec<Effect>) {
+        let failure = result.err().map(|cause| {
+            let what = self.plan.steps[step as usize].to_string();
+            StepFailure { step: Some(step), what, cause }
+        });
+        if let Phase::Undoing(_, remains) = &mut self.phase {
+            self.states[step as usize] = State::Undone;
+            remains.extend(failure);
+        } else {
+            self.states[step as usize] = if failure.is_some() { State::Failed } else { State::Done };
+            if let (Phase::Doing, Some(failure)) = (&self.phase, failure) {
+                self.fail(failure, effects);
+            }
+        }
+        self.n_left -= 1;
+        self.n_through += 1;
+        self.release(step);
+        self.pump(now, effects);
+    }
+
+    fn fail(&mut self, failure: StepFailure, effects: &mut Vec<Effect>) {
+        self.ready.clear();
+        effects.push(Effect::Log(Record::Turned(failure.clone())));
+        self.phase = Phase::Draining(failure);
+    }
+
+    /// Begins what may begin, and goes on to the next rank when one is through.
+    fn pump(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        match &self.phase {
+            Phase::Draining(failure) => {
+                if self.under_way.is_empty() {
+                    let failure = failure.clone();
+                    self.turn(failure, now, effects);
+                }
+            }
+            Phase::Doing | Phase::Undoing(..) => {
+                if self.n_left == 0 {
+                    return self.leave(now, effects);
+                }
+                while self.under_way.len() < self.limits.at_once.max(1) {
+                    let Some(step) = self.ready.pop_front() else { break };
+                    let limit = self.limits.of(&self.plan.steps[step as usize]);
+                    self.under_way.insert(step, now + limit);
+                    effects.push(match self.phase {
+                        Phase::Undoing(..) => Effect::Undo { step, limit },
+                        _ => Effect::Do { step, limit },
+                    });
+                }
+            }
+            Phase::Fresh | Phase::Over(_) => {}
+        }
+    }
+
+    /// Enters the current rank: finds out who of it waits for whom.
+    fn enter(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        let is_back = matches!(self.phase, Phase::Undoing(..));
+        let Some(rank) = self.ranks.get(self.at).cloned() else { return self.leave(now, effects) };
+        let todo: Vec<u32> = rank.filter(|step| self.is_todo(*step, is_back)).collect();
+        self.n_left = todo.len();
+        let n_steps = self.plan.steps.len();
+        let mut gates: Vec<u32> = Vec::new();
+        for &step in &todo {
+            self.count_waits(step, is_back);
+            let (before, after) = (&self.before[step as usize], &self.after[step as usize]);
+            gates.extend(before.iter().chain(after).filter(|place| **place as usize >= n_steps));
+        }
+        gates.sort_unstable();
+        gates.dedup();
+        for &gate in &gates {
+            self.count_waits(gate, is_back);
+        }
+        self.ready.extend(todo.iter().filter(|step| self.n_waits[**step as usize] == 0));
+        if is_back {
+            self.ready.make_contiguous().reverse();
+        }
+        // A gate for which nobody has to wait opens at once. Its steps had it among their waits.
+        for gate in gates {
+            if self.n_waits[gate as usize] == 0 {
+                self.release(gate);
+            }
+        }
+        self.pump(now, effects);
+    }
+
+    fn count_waits(&mut self, place: u32, is_back: bool) {
+        let firsts = if is_back { &self.after } else { &self.before };
+        let n_steps = self.plan.steps.len();
+        let counts = |first: &&u32| **first as usize >= n_steps || self.is_todo(**first, is_back);
+        self.n_waits[place as usize] = firsts[place as usize].iter().filter(counts).count() as u32;
+    }
+
+    fn is_todo(&self, step: u32, is_back: bool) -> bool {
+        match self.states[step as usize] {
+            State::Untouched { maybe } => !is_back || maybe,
+            State::Done | State::Failed => is_back,
+            State::Undone => false,
+        }
+    }
+
+    /// A place is through: whoever waited for it waits for one less.
+    fn release(&mut self, place: u32) {
+        if matches!(self.phase, Phase::Draining(_)) {
+            return;
+        }
+        let is_back = matches!(self.phase, Phase::Undoing(..));
+        let waiting = if is_back { &self.before } else { &self.after };
+        for then in waiting[place as usize].clone() {
+            let n_waits = &mut self.n_waits[then as usize];
+            if *n_waits == 0 {
+                continue;
+            }
+            *n_waits -= 1;
+            if *n_waits == 0 {
+                if then as usize >= self.plan.steps.len() {
+                    self.release(then);
+                } else {
+                    self.ready.push_back(then);
+                }
+            }
+        }
+    }
+
+    /// The current rank is through.
+    fn leave(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        let rank = self.ranks.get(self.at).map(|range| self.plan.steps[range.start as usize].rank());
+        match &self.phase {
+            Phase::Doing if self.at + 1 >= self.ranks.len() => self.end(Outcome::Adopted, effects),
+            Phase::Doing => {
+                effects.extend(rank.map(|rank| Effect::Log(Record::Passed(rank))));
+                self.at += 1;
+                self.enter(now, effects);
+            }
+            Phase::Undoing(failure, remains) if self.at == 0 => {
+                let (failure, remains) = (failure.clone(), remains.clone());
+                self.end(
+                    if remains.is_empty() {
+                        Outcome::RolledBack(failure)
+                    } else {
+                        Outcome::Degraded { failure, remains }
+                    },
+                    effects,
+                );
+            }
+            Phase::Undoing(..) => {
+                effects.extend(rank.map(|rank| Effect::Log(Record::Returned(rank))));
+                self.at -= 1;
+                self.enter(now, effects);
+            }
+            Phase::Fresh | Phase::Draining(_) | Phase::Over(_) => {}
+        }
+    }
+
+    /// Everything under way has come to an end: goes back.
+    fn turn(&mut self, failure: StepFailure, now: Time, effects: &mut Vec<Effect>) {
+        self.phase = Phase::Undoing(failure, Vec::new());
+        self.ready.clear();
+        self.n_waits.fill(0);
+        self.n_through = 0;
+        self.n_total = (0..self.states.len()).filter(|step| self.is_todo(*step as u32, true)).count();
+        self.at = self.ranks.len().saturating_sub(1);
+        self.enter(now, effects);
+    }
+
+    fn end(&mut self, outcome: Outcome, effects: &mut Vec<Effect>) {
+        self.phase = Phase::Over(outcome.clone());
+        effects.push(Effect::Log(Record::Ended(outcome.clone())));
+        effects.push(Effect::Finished(outcome));
+    }
+}
+
+/// Which way a run that a crash ended will go when it is resumed. A node whose actors died with it needs no more: it starts
+/// from nothing, towards the new model (`Do`) or the old one (`Undo`).
+pub fn resumes(records: &[Record]) -> Way {
+    match records.iter().any(|record| matches!(record, Record::Turned(_))) {
+        true => Way::Undo,
+        false => Way::Do,
+    }
+}
+
+fn ranks(steps: &[Adaptation]) -> Vec<Range<u32>> {
+    let mut ranges = Vec::new();
+    let mut from = 0;
+    for same in steps.chunk_by(|a, b| a.rank() == b.rank()) {
+        let to = from + same.len() as u32;
+        ranges.push(from..to);
+        from = to;
+    }
+    ranges
+}
