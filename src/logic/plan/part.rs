@@ -136,6 +136,7 @@ pub(super) fn uses(model: &Model, node: &NodeName, type_ref: &TypeRef) -> bool {
             let mut channels = model.channels.iter().filter(|(_, channel)| is(&channel.instance));
             channels.any(|(name, _)| channel(model, node, name).is_some())
         }
+        Kind::Port => false,
         Kind::Node => {
             let mut nodes = model.nodes.iter().filter(|(_, hosted)| is(&hosted.instance));
             nodes.any(|(name, hosted)| hosted.host.as_ref() == Some(node) && name != node)
