@@ -1,0 +1,151 @@
+//! Stamps: hybrid logical timestamps (uhlc's) that order all writes of a group, and the clock that gives them.
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use uhlc::{ID, NTP64, Timestamp};
+
+use crate::words::{NodeName, Time};
+
+/// Who stamped: derived from the node's name, so that it needs no agreement.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Origin(u64);
+
+impl Origin {
+    /// The origin that a node stamps with.
+    pub fn of(node: &NodeName) -> Origin {
+        let hash = blake3::hash(node.as_str().as_bytes());
+        let bytes: [u8; 8] = hash.as_bytes()[..8].try_into().expect("a hash has 32 bytes");
+        // Zero is no uhlc identity.
+        Origin(u64::from_le_bytes(bytes).max(1))
+    }
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// When a write was made, and by whom: totally ordered, and later than everything its author had seen.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Stamp(Timestamp);
+
+impl Stamp {
+    /// A stamp of given parts.
+    pub fn new(ntp: u64, origin: Origin) -> Stamp {
+        let id = ID::try_from(origin.0.max(1)).expect("not zero");
+        Stamp(Timestamp::new(NTP64(ntp), id))
+    }
+
+    /// Who stamped.
+    pub fn origin(&self) -> Origin {
+        let bytes = self.0.get_id().to_le_bytes();
+        Origin(u64::from_le_bytes(bytes[..8].try_into().expect("an identity has 16 bytes")))
+    }
+
+    /// The time in 2^-32 seconds since the epoch.
+    pub fn ntp(&self) -> u64 {
+        self.0.get_time().as_u64()
+    }
+
+    /// The time of day, rounded to microseconds.
+    pub fn time(&self) -> Time {
+        let (secs, fraction) = (self.ntp() >> 32, self.ntp() & 0xffff_ffff);
+        Time(secs * 1_000_000 + ((fraction * 1_000_000) >> 32))
+    }
+}
+
+impl fmt::Debug for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{:?}", self.time(), self.origin())
+    }
+}
+
+impl Serialize for Stamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.ntp(), self.origin()).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Stamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Stamp, D::Error> {
+        let (ntp, origin) = <(u64, Origin)>::deserialize(deserializer)?;
+        Ok(Stamp::new(ntp, origin))
+    }
+}
+
+/// A time of day in a stamp's unit.
+pub(super) fn ntp_of(time: Time) -> u64 {
+    NTP64::from(Duration::from_micros(time.micros())).as_u64()
+}
+
+/// A stamp that is further ahead of our clock than we accept: its author's clock, or ours, is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("stamped {} ms ahead of this node's clock (accepted: {} ms); check the clocks of both machines", ahead.as_millis(), max.as_millis())]
+pub struct TooFarAhead {
+    /// How far.
+    pub ahead: Duration,
+    /// How far is accepted.
+    pub max: Duration,
+}
+
+/// Gives stamps that always grow, whatever the time of day does.
+#[derive(Clone, Debug)]
+pub struct Clock {
+    origin: Origin,
+    last_ntp: u64,
+    ahead_max: Duration,
+}
+
+impl Clock {
+    /// A clock that stamps as `origin` and accepts stamps at most `ahead_max` in the future.
+    pub fn new(origin: Origin, ahead_max: Duration) -> Clock {
+        Clock { origin, last_ntp: 0, ahead_max }
+    }
+
+    /// Who it stamps as.
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// The next stamp: now, or just after the latest one seen when that is later.
+    pub fn tick(&mut self, now: Time) -> Stamp {
+        self.last_ntp = ntp_of(now).max(self.last_ntp + 1);
+        Stamp::new(self.last_ntp, self.origin)
+    }
+
+    /// Whether a stamp from elsewhere may be believed at this time.
+    ///
+    /// # Errors
+    /// [`TooFarAhead`] says by how much it is not.
+    pub fn check(&self, now: Time, stamp: Stamp) -> Result<(), TooFarAhead> {
+        let ahead = stamp.time().since(now);
+        if ahead > self.ahead_max { Err(TooFarAhead { ahead, max: self.ahead_max }) } else { Ok(()) }
+    }
+
+    /// Makes all later stamps greater than this one.
+    pub fn observe(&mut self, stamp: Stamp) {
+        self.last_ntp = self.last_ntp.max(stamp.ntp());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_grow_even_when_the_time_of_day_is_set_back() {
+        let mut clock = Clock::new(Origin::of(&NodeName::parse("n").unwrap()), Duration::from_secs(1));
+        let first = clock.tick(Time::from_ms(5_000));
+        let second = clock.tick(Time::from_ms(1_000));
+        assert!(second > first);
+        let elsewhere = Stamp::new(ntp_of(Time::from_ms(5_500)), Origin::of(&NodeName::parse("m").unwrap()));
+        assert!(clock.check(Time::from_ms(5_000), elsewhere).is_ok());
+        assert!(clock.check(Time::from_ms(4_000), elsewhere).is_err());
+        clock.observe(elsewhere);
+        assert!(clock.tick(Time::from_ms(1_000)) > elsewhere);
+        assert_eq!(elsewhere.time().micros() / 1000, 5_499, "rounded down");
+    }
+}
