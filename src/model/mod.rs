@@ -8,6 +8,7 @@ pub mod change;
 pub mod check;
 pub mod digest;
 pub mod edit;
+pub mod fit;
 pub mod instance;
 pub mod json;
 pub mod kmf;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use binding::{Binding, Bindings};
 pub use edit::Edit;
+pub use fit::Unfit;
 pub use instance::{Channel, Component, ComponentId, Dictionary, Group, Instance, Node};
 pub use scope::Scope;
 pub use shared::Shared;
