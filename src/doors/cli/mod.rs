@@ -2,4 +2,5 @@
 
 pub mod failure;
 pub mod model;
+pub mod model_plan;
 pub mod script;

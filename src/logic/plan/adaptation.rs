@@ -27,8 +27,8 @@ pub struct Subject {
 pub struct Blueprint {
     /// Where, what and who.
     pub subject: Subject,
-    /// The values as this node sees them, its own fragment's over the instance's. The [`Adaptation::UpdateDictionary`] steps
-    /// that follow say the same values one by one.
+    /// The values as this node sees them, its own fragment's over the instance's. For an instance that is to be started,
+    /// [`Adaptation::UpdateDictionary`] steps follow that say the same values one by one.
     pub values: Dictionary,
     /// Ports that receive.
     pub provided: OrdSet<PortName>,

@@ -266,8 +266,10 @@ impl<'a> Diff<'a> {
         if !self.needed.contains(&here.subject.type_ref) {
             self.needed.insert(here.subject.type_ref.clone());
         }
-        self.values(&here.subject, None, here.instance);
         if here.instance.started {
+            if !here.is_node() {
+                self.values(&here.subject, None, here.instance);
+            }
             self.steps.push(Adaptation::StartInstance(here.subject.clone()));
         }
         self.steps.push(Adaptation::AddInstance { blueprint: self.blueprint(here), state });
@@ -286,7 +288,8 @@ impl<'a> Diff<'a> {
     }
 
     fn update(&mut self, before: Here<'a>, after: Here<'a>, tell: bool) {
-        let changed = self.values(&after.subject, Some(before.instance), after.instance);
+        // A hosted node tells itself its values.
+        let changed = !after.is_node() && self.values(&after.subject, Some(before.instance), after.instance);
         match (before.instance.started, after.instance.started) {
             (true, false) => self.steps.push(Adaptation::StopInstance(after.subject)),
             (false, true) => self.steps.push(Adaptation::StartInstance(after.subject)),

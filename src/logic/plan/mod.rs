@@ -7,9 +7,13 @@ pub mod adaptation;
 pub mod diff;
 pub mod order;
 mod part;
+pub mod refuse;
 pub mod run;
+pub mod summary;
 
 pub use adaptation::{Adaptation, Blueprint, End, HandOver, Mark, StateFrom, Subject};
 pub use diff::diff;
 pub use order::{Plan, order, plan};
+pub use refuse::{Refusal, refuse};
 pub use run::{Effect, Limits, Outcome, Progress, Record, Run, StepFailure, Way};
+pub use summary::{Line, Summary};

@@ -23,8 +23,10 @@ use crate::{
 };
 
 /// What one node has to do to go from one model to another. The plan that a person is shown is the value that is carried out.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
+    /// Whose plan it is.
+    pub node: NodeName,
     /// The steps; their ranks never fall.
     pub steps: Vec<Adaptation>,
     /// Pairs of places (first, then) within one rank: `then` waits for `first`. A place behind the last step is a gate, where
@@ -39,15 +41,50 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
+
+    /// Who waits for whom, in Graphviz's language; one box for each rank.
+    pub fn to_dot(&self) -> String {
+        let mut text = format!("digraph \"{}\" {{\n  rankdir=LR; node [shape=box];\n", self.node);
+        for (idx, same) in self.steps.chunk_by(|a, b| a.rank() == b.rank()).enumerate() {
+            text += &format!("  subgraph cluster_{idx} {{ label=\"{}\";\n", same[0].name());
+            let first = self.steps.partition_point(|step| step.rank() < same[0].rank());
+            for (place, step) in same.iter().enumerate() {
+                text += &format!("    s{} [label=\"{} {}\"];\n", first + place, step.mark(), step.path());
+            }
+            text += "  }\n";
+        }
+        for gate in 0..self.n_gates as usize {
+            text += &format!("  s{} [shape=point];\n", self.steps.len() + gate);
+        }
+        for (first, then) in &self.waits {
+            text += &format!("  s{first} -> s{then};\n");
+        }
+        text + "}\n"
+    }
+
+    /// Whether it can be carried out: ranks never fall, and waits stay within a rank and within the plan. A plan that was not
+    /// made here (read from a disk, sent by a peer) has to be asked.
+    pub fn is_sound(&self) -> bool {
+        let n_steps = self.steps.len();
+        let n_places = n_steps as u64 + u64::from(self.n_gates);
+        self.steps.is_sorted_by_key(Adaptation::rank)
+            && self.waits.iter().all(|&(first, then)| {
+                let is_step = |place: u32| (place as usize) < n_steps;
+                let rank = |place: u32| self.steps[place as usize].rank();
+                u64::from(first.max(then)) < n_places
+                    && (is_step(first) || is_step(then))
+                    && (!is_step(first) || !is_step(then) || rank(first) == rank(then))
+            })
+    }
 }
 
 /// What `node` has to do to go from `running` to `wanted`, ordered.
 pub fn plan(running: &Model, wanted: &Model, node: &NodeName) -> Plan {
-    order(diff(running, wanted, node), running, wanted)
+    order(diff(running, wanted, node), running, wanted, node)
 }
 
 /// Orders adaptations by rank, and within a rank by the bindings of the model that they start in or end in.
-pub fn order(mut steps: Vec<Adaptation>, running: &Model, wanted: &Model) -> Plan {
+pub fn order(mut steps: Vec<Adaptation>, running: &Model, wanted: &Model, node: &NodeName) -> Plan {
     steps.sort_by_key(Adaptation::rank);
     let mut graph = Graph::default();
     for step in 0..steps.len() {
@@ -57,7 +94,9 @@ pub fn order(mut steps: Vec<Adaptation>, running: &Model, wanted: &Model) -> Pla
     graph.bindings(&steps, Rank::StopInstance, running);
     graph.bindings(&steps, Rank::StartInstance, wanted);
     graph.cut_cycles();
-    graph.into_plan(steps)
+    let plan = graph.into_plan(steps, node);
+    debug_assert!(plan.is_sound(), "ranks fall, or a wait leads nowhere");
+    plan
 }
 
 /// Steps (and behind them gates) by place, with an edge from who goes first to who waits.
@@ -133,10 +172,10 @@ impl Graph {
         }
     }
 
-    fn into_plan(self, steps: Vec<Adaptation>) -> Plan {
+    fn into_plan(self, steps: Vec<Adaptation>, node: &NodeName) -> Plan {
         let n_gates = (self.edges.node_count() - steps.len()) as u32;
         let waits = self.edges.edge_references();
         let waits = waits.map(|edge| (edge.source().index() as u32, edge.target().index() as u32)).collect();
-        Plan { steps, waits, n_gates }
+        Plan { node: node.clone(), steps, waits, n_gates }
     }
 }

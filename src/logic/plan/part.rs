@@ -6,8 +6,8 @@ use imbl::{OrdSet, ordmap::DiffItem};
 
 use super::adaptation::{End, Subject};
 use crate::{
-    model::{Binding, Component, ComponentId, DeployUnit, Instance, Kind, Model, Shared},
-    words::{ChannelName, ComponentName, GroupName, InstancePath, NodeName, PortName, TypeRef, UnitRef},
+    model::{Binding, Component, ComponentId, DeployUnit, Instance, Kind, Model, PortDefinition, Shared},
+    words::{ChannelName, ComponentName, GroupName, InstancePath, NodeName, PortName, PortPath, TypeRef, UnitRef},
 };
 
 /// An instance of the own part.
@@ -34,6 +34,11 @@ impl<'m> Here<'m> {
     /// Whether it is the same instance, with the same ports: it can go on running.
     pub(super) fn is(&self, other: &Here<'_>) -> bool {
         self.subject == other.subject && self.provided == other.provided && self.required == other.required
+    }
+
+    /// Whether it is a hosted node.
+    pub(super) fn is_node(&self) -> bool {
+        matches!(self.subject.path, InstancePath::Node(_))
     }
 
     /// Whether its successor under the same name takes its state: a component of the same identity; a channel or group whose
@@ -84,7 +89,7 @@ pub(super) fn channel<'m>(model: &'m Model, node: &NodeName, name: &ChannelName)
 
 /// All ends of a channel.
 pub(super) fn ends<'m>(model: &'m Model, channel: &'m ChannelName) -> impl Iterator<Item = End> + 'm {
-    let binding = |port: &crate::words::PortPath| Binding { port: port.clone(), channel: channel.clone() };
+    let binding = |port: &PortPath| Binding { port: port.clone(), channel: channel.clone() };
     model.bindings.of_channel(channel).filter_map(move |port| end(model, &binding(port)))
 }
 
@@ -92,12 +97,16 @@ pub(super) fn ends<'m>(model: &'m Model, channel: &'m ChannelName) -> impl Itera
 pub(super) fn end(model: &Model, binding: &Binding) -> Option<End> {
     let port = &binding.port;
     let (component, receives) = port_of(model, &port.node, &port.component, &port.port)?;
-    let definition = model.definition(&component.instance);
-    let schema = definition.and_then(|definition| {
-        let ports = if receives { &definition.provided } else { &definition.required };
-        ports.iter().find(|candidate| candidate.name == port.port).map(|found| found.schema)
-    });
-    Some(End { binding: binding.clone(), id: component.id, receives, schema: schema.unwrap_or(0) })
+    let schema = definition_of(model, port).map_or(0, |(definition, _)| definition.schema);
+    Some(End { binding: binding.clone(), id: component.id, receives, schema })
+}
+
+/// The definition of a port, when the model has it, and whether the port receives.
+pub(super) fn definition_of<'m>(model: &'m Model, port: &PortPath) -> Option<(&'m PortDefinition, bool)> {
+    let (component, receives) = port_of(model, &port.node, &port.component, &port.port)?;
+    let definition = model.definition(&component.instance)?;
+    let ports = if receives { &definition.provided } else { &definition.required };
+    ports.iter().find(|candidate| candidate.name == port.port).map(|found| (found, receives))
 }
 
 /// The component of a port, and whether the port receives.
