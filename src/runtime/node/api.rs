@@ -23,6 +23,8 @@ pub use reply::{
 pub use request::{LogsFrom, Request, Revision, WAIT_MAX, Wanted, waiting};
 pub use snapshot::Snapshot;
 
+use crate::logic::script::Diagnostic;
+
 /// The router's service that answers.
 pub const SERVICE: &str = "api";
 
@@ -109,6 +111,18 @@ pub struct Problem {
     /// The place in the script, in characters from 0, `[start, end)`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub span: Option<(usize, usize)>,
+}
+
+impl From<&Diagnostic> for Problem {
+    fn from(diagnostic: &Diagnostic) -> Problem {
+        Problem {
+            code: diagnostic.code.to_string(),
+            severity: if diagnostic.is_error() { Severity::Error } else { Severity::Warning },
+            message: diagnostic.message.clone(),
+            help: diagnostic.help.clone().unwrap_or_default(),
+            span: Some((diagnostic.span.start as usize, diagnostic.span.end as usize)),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -203,7 +217,7 @@ mod tests {
                 file: "a.kevs".into(),
                 variables: Default::default(),
             },
-            base: Some(Revision(4)),
+            base: Some(Revision::new(4)),
             compare_and_swap: true,
             message: "why".into(),
             by: "ana@console".into(),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Event, Revision, Snapshot};
 use crate::{
     io::telemetry::Record,
+    logic::plan::Plan,
     model::{Kind, TypeDefinition, change::Change},
     words::{ChannelName, GroupName, Name, NodeName, PortPath, Time, TypeRef, Value},
 };
@@ -275,8 +276,8 @@ pub struct NodePlan {
     pub node: NodeName,
     /// Whether it is there to do it.
     pub present: bool,
-    /// The steps, in words.
-    pub steps: Vec<String>,
+    /// The very value that it will carry out.
+    pub plan: Plan,
 }
 
 /// What was recorded.
@@ -355,6 +356,11 @@ pub enum NodeVerdict {
         /// Why.
         cause: String,
     },
+    /// Did not begin: the model cannot run there.
+    Refused {
+        /// Why.
+        cause: String,
+    },
     /// Failed, and failed to undo.
     Degraded {
         /// Why.
@@ -379,6 +385,8 @@ pub enum Verdict {
     Degraded,
     /// A node undid it.
     RolledBack,
+    /// A node did not even begin.
+    Refused,
     /// Adopted everywhere, but something has no place or partner.
     Unresolved,
     /// A newer revision took over.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Snapshot;
 use crate::{
@@ -19,25 +19,56 @@ const RELAYED: Duration = Duration::from_secs(10);
 /// The longest that a waiting request (`wait_ms`) is kept: shorter than what proxies and people give up on.
 pub const WAIT_MAX: Duration = Duration::from_secs(25);
 
-/// The number of a revision of the group's model. `r0` is the empty model that a group starts from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Revision(pub u64);
+/// A revision of the group's model, as people call it: `r7`. `r0` is the empty model that a group starts from. Two sides of
+/// a partition may both have made an `r7`; only then the node that it was pushed on is named as well: `r7@node2`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision {
+    /// Its number.
+    pub number: u64,
+    /// The node that it was pushed on, where the number alone would be ambiguous.
+    pub origin: Option<NodeName>,
+}
+
+impl Revision {
+    /// The revision that a number alone names.
+    pub fn new(number: u64) -> Revision {
+        Revision { number, origin: None }
+    }
+}
 
 impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&format!("r{}", self.0))
+        match &self.origin {
+            Some(origin) => f.pad(&format!("r{}@{origin}", self.number)),
+            None => f.pad(&format!("r{}", self.number)),
+        }
     }
 }
 
 impl FromStr for Revision {
     type Err = String;
     fn from_str(text: &str) -> Result<Revision, String> {
-        let digits = text.strip_prefix('r').unwrap_or(text);
-        digits
-            .parse()
-            .map(Revision)
-            .map_err(|_| format!("\"{text}\" is no revision: expected r and a number, as in r42"))
+        let parse = || {
+            let (number, origin) = match text.split_once('@') {
+                Some((number, origin)) => (number, Some(NodeName::parse(origin).ok()?)),
+                None => (text, None),
+            };
+            let number = number.strip_prefix('r').unwrap_or(number).parse().ok()?;
+            Some(Revision { number, origin })
+        };
+        parse().ok_or_else(|| format!("\"{text}\" is no revision: expected r and a number, as in r42"))
+    }
+}
+
+impl Serialize for Revision {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Revision {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Revision, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -209,10 +240,15 @@ mod tests {
 
     #[test]
     fn a_revision_is_read_with_and_without_its_letter() {
-        assert_eq!("r42".parse(), Ok(Revision(42)));
-        assert_eq!("7".parse(), Ok(Revision(7)));
+        assert_eq!("r42".parse(), Ok(Revision::new(42)));
+        assert_eq!("7".parse(), Ok(Revision::new(7)));
+        let split = "r7@node2".parse::<Revision>().unwrap();
+        assert_eq!(
+            (split.origin.as_ref().map(NodeName::as_str), split.to_string().as_str()),
+            (Some("node2"), "r7@node2")
+        );
         assert!("last".parse::<Revision>().unwrap_err().contains("r42"));
-        assert_eq!(format!("{:<4}|", Revision(3)), "r3  |");
+        assert_eq!(format!("{:<4}|", Revision::new(3)), "r3  |");
     }
 
     #[test]
