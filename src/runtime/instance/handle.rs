@@ -258,6 +258,16 @@ impl Inlet {
     pub fn path(&self) -> &InstancePath {
         self.inbox.path()
     }
+
+    /// What the instance is doing.
+    pub fn condition(&self) -> Condition {
+        self.inbox.condition()
+    }
+
+    /// Ready with the instance's condition as soon as it is another than `seen`.
+    pub fn poll_condition(&self, seen: Condition, cx: &mut Context<'_>) -> Poll<Condition> {
+        self.inbox.poll_condition(seen, cx)
+    }
 }
 
 impl Accept for Inlet {

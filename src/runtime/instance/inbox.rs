@@ -233,6 +233,8 @@ struct State {
     at_work: Option<Waker>,
     /// Senders that wait for room.
     senders: Vec<Waker>,
+    /// Channels that wait for the condition to change.
+    watchers: Vec<Waker>,
     cause: Option<Failure>,
     closed: bool,
 }
@@ -290,6 +292,22 @@ impl Inbox {
     /// Says what the instance is doing; the shell's business (and the handle's, for zombies).
     pub fn set_condition(&self, condition: Condition) {
         self.condition.store(condition as u8, Ordering::Release);
+        let watchers = mem::take(&mut self.lock().watchers);
+        watchers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Ready with the condition as soon as it is another than `seen`.
+    pub fn poll_condition(&self, seen: Condition, cx: &mut Context<'_>) -> Poll<Condition> {
+        let mut state = self.lock();
+        // Under the lock: who changes it afterwards finds the waker.
+        let now = self.condition();
+        if now != seen {
+            return Poll::Ready(now);
+        }
+        if !state.watchers.iter().any(|waker| waker.will_wake(cx.waker())) {
+            state.watchers.push(cx.waker().clone());
+        }
+        Poll::Pending
     }
 
     /// Notes why the instance failed.

@@ -1,0 +1,460 @@
+//! The way to the other fragments: numbered messages, confirmations, and what happens when a node goes away and comes back.
+//!
+//! The network below keeps order and loses nothing between two living nodes, but a node may die, and a message may arrive
+//! before its receiver is there. So the sender's fragment keeps every message until the receiver was given it, and sends again
+//! what the other side does not have.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{
+    end::EndState,
+    fragment::{Effect, Fragment, local_port},
+    frame::{Frame, LocalPort, Parcel},
+    outlet::{Item, Origin},
+    strategy::{Outcome, Strategy},
+    tally::Loss,
+};
+use crate::words::{NodeName, PortPath, Time};
+
+/// How long to wait for a sign that a message arrived before it is sent again; doubles each time. The network below does not
+/// lose messages, so this is for a fragment that was not there yet, or whose inbox was full.
+const RESEND_AFTER: Duration = Duration::from_millis(500);
+
+/// How often that doubles: 8 s at most.
+const RESEND_DOUBLINGS_MAX: u32 = 4;
+
+/// How long to wait when the queue to a node is full: it drains in milliseconds unless the node is stuck.
+const CONGESTED_FOR: Duration = Duration::from_millis(20);
+
+/// The most messages in one frame; the shell cuts further by size.
+const PARCELS_MAX: usize = 1024;
+
+/// The most messages that another fragment may have us keep for one port; ten times the usual bound at the sender, which is
+/// what holds them back. Beyond it they are not taken: the sender sends them again.
+const INBOUND_MAX: u64 = 131_072;
+
+/// Another node of the channel.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) name: NodeName,
+    pub(super) is_up: bool,
+    /// Since when it is away, for those who wait for it.
+    away_since: Option<Time>,
+    is_gone: bool,
+    /// When to ask for its state again.
+    hello_at: Time,
+    inbound: BTreeMap<LocalPort, Inbound>,
+}
+
+/// What came from a peer for a port of this node.
+#[derive(Debug)]
+struct Inbound {
+    /// The epoch of the peer's fragment.
+    epoch: u64,
+    /// All below were received.
+    next: u64,
+    /// All below were given to the port.
+    handed: u64,
+    is_dirty: bool,
+}
+
+impl Peer {
+    fn new(name: NodeName) -> Peer {
+        Peer { name, is_up: false, away_since: None, is_gone: false, hello_at: Time::NEVER, inbound: BTreeMap::new() }
+    }
+
+    pub(super) fn state_for_new_ends(&self) -> EndState {
+        match (self.is_up, self.is_gone) {
+            (true, _) => EndState::Closed,
+            (false, false) => EndState::Away,
+            (false, true) => EndState::Gone,
+        }
+    }
+
+    /// A port of this node was given all of the peer's messages up to `seq`.
+    pub(super) fn handed(&mut self, epoch: u64, port: &PortPath, seq: u64) {
+        if let Some(inbound) = self.inbound.get_mut(&local_port(port)).filter(|inbound| inbound.epoch == epoch) {
+            inbound.handed = inbound.handed.max(seq + 1);
+            inbound.is_dirty = true;
+        }
+    }
+
+    /// What a port of this node had and was not given is gone with it.
+    pub(super) fn forget_unhanded(&mut self, port: &PortPath) {
+        if let Some(inbound) = self.inbound.get_mut(&local_port(port)) {
+            inbound.next = inbound.handed;
+            inbound.is_dirty = true;
+        }
+    }
+}
+
+impl<M: Clone> Fragment<M> {
+    /// The number of a peer, which is made known if it is not.
+    pub(super) fn peer(&mut self, node: &NodeName) -> usize {
+        if let Some(idx) = self.peer_idx.get(node) {
+            return *idx;
+        }
+        self.peers.push(Peer::new(node.clone()));
+        self.peer_idx.insert(node.clone(), self.peers.len() - 1);
+        self.peers.len() - 1
+    }
+
+    /// A node can be reached (again).
+    pub fn up(&mut self, now: Time, node: &NodeName, effects: &mut Vec<Effect<M>>) {
+        let idx = self.peer(node);
+        let peer = &mut self.peers[idx];
+        (peer.is_up, peer.is_gone, peer.away_since) = (true, false, None);
+        peer.hello_at = now;
+        for outlet in self.outlets_of(node) {
+            self.set_state(outlet, EndState::Closed);
+        }
+        self.say_hello(idx, now, effects);
+        if self.wiring.senders.contains(node) {
+            effects.push(Effect::Post { to: node.clone(), frame: self.state() });
+        }
+        self.plan_to_wake(now, effects);
+    }
+
+    /// A node cannot be reached any more. What is kept for its receivers stays for a while.
+    pub fn down<S: Strategy<M> + ?Sized>(
+        &mut self,
+        strategy: &mut S,
+        now: Time,
+        node: &NodeName,
+        effects: &mut Vec<Effect<M>>,
+    ) {
+        let idx = self.peer(node);
+        let peer = &mut self.peers[idx];
+        (peer.is_up, peer.away_since, peer.hello_at) = (false, Some(now), Time::NEVER);
+        let outlets = self.outlets_of(node);
+        for outlet in &outlets {
+            self.set_state(*outlet, EndState::Away);
+        }
+        for idx in outlets {
+            if let Some(outlet) = self.outlets[idx].as_mut() {
+                outlet.rewind();
+                outlet.resend_at = Time::NEVER;
+            }
+            self.recall(strategy, now, idx, true, effects);
+        }
+        self.plan_to_wake(now, effects);
+    }
+
+    /// A frame could not be sent because the queue to its node is full.
+    pub fn congested(&mut self, now: Time, node: &NodeName, effects: &mut Vec<Effect<M>>) {
+        let again = now + CONGESTED_FOR;
+        for idx in self.outlets_of(node) {
+            if let Some(outlet) = self.outlets[idx].as_mut() {
+                outlet.resend_at = outlet.resend_at.min(again);
+            }
+        }
+        let idx = self.peer(node);
+        self.peers[idx].inbound.values_mut().for_each(|inbound| inbound.is_dirty = true);
+        self.peers[idx].hello_at = again;
+        self.plan_to_wake(now, effects);
+    }
+
+    /// A frame of another fragment's.
+    pub fn arrived<S: Strategy<M> + ?Sized>(
+        &mut self,
+        strategy: &mut S,
+        now: Time,
+        from: &NodeName,
+        frame: Frame<M>,
+        effects: &mut Vec<Effect<M>>,
+    ) {
+        match frame {
+            Frame::Deliver { epoch, to, base, first, port, parcels } => {
+                if to != 0 && to != self.epoch {
+                    // It means an earlier life of this fragment, and will send again when it knows.
+                    effects.push(Effect::Post { to: from.clone(), frame: self.state() });
+                } else {
+                    self.take_in(from, (epoch, base, first), port, parcels);
+                }
+            }
+            Frame::Confirm { of, by, port, received, handed } => {
+                if of == self.epoch {
+                    self.confirmed(now, from, by, &port, (received, handed), effects);
+                }
+            }
+            Frame::Settled { of, follow: (ticket, attempt), outcome } => {
+                if of == self.epoch {
+                    let track = super::Track { ticket, attempt, peer: None };
+                    self.outcome(strategy, now, track, outcome, effects);
+                }
+            }
+            Frame::State { by, ports } => {
+                let ports: BTreeMap<&LocalPort, bool> = ports.iter().map(|(port, is_open)| (port, *is_open)).collect();
+                self.learn_state(strategy, now, from, by, &ports, effects);
+            }
+            Frame::Hello { .. } => effects.push(Effect::Post { to: from.clone(), frame: self.state() }),
+        }
+    }
+
+    fn take_in(
+        &mut self,
+        from: &NodeName,
+        (epoch, base, first): (u64, u64, u64),
+        port: LocalPort,
+        parcels: Vec<Parcel<M>>,
+    ) {
+        let peer = self.peer(from);
+        let path = PortPath { node: self.me.clone(), component: port.0.clone(), port: port.1.clone() };
+        let Some(idx) = self.by_port.get(&path).copied() else { return };
+        let Some(outlet) = self.outlets[idx].as_mut() else { return };
+        let start = || Inbound { epoch, next: base, handed: base, is_dirty: true };
+        let inbound = self.peers[peer].inbound.entry(port).or_insert_with(start);
+        if inbound.epoch < epoch {
+            *inbound = start();
+        }
+        if inbound.epoch > epoch {
+            return;
+        }
+        inbound.is_dirty = true;
+        // What the sender does not have any more will not come.
+        inbound.next = inbound.next.max(base);
+        if first > inbound.next {
+            return;
+        }
+        for (seq, parcel) in (first..).zip(parcels) {
+            if seq < inbound.next {
+                continue;
+            }
+            if inbound.next - inbound.handed.min(inbound.next) >= INBOUND_MAX {
+                break;
+            }
+            inbound.next = seq + 1;
+            let origin = Origin::There { peer: peer as u32, epoch, seq, follow: parcel.follow };
+            // The latency is measured where the message was sent.
+            outlet.push(Item { message: parcel.message, stamp: Time::default(), origin });
+        }
+        self.mark_dirty(idx);
+    }
+
+    fn confirmed(
+        &mut self,
+        now: Time,
+        from: &NodeName,
+        by: u64,
+        port: &LocalPort,
+        (received, handed): (u64, u64),
+        effects: &mut Vec<Effect<M>>,
+    ) {
+        let path = PortPath { node: from.clone(), component: port.0.clone(), port: port.1.clone() };
+        let Some(idx) = self.by_port.get(&path).copied() else { return };
+        let Some(outlet) = self.outlets[idx].as_mut() else { return };
+        if outlet.peer_epoch != by {
+            return;
+        }
+        let mut done = Vec::new();
+        while outlet.first < handed && outlet.posted > 0 {
+            done.extend(outlet.pop());
+        }
+        let end = outlet.first + outlet.posted as u64;
+        let has_moved = received > outlet.received || !done.is_empty();
+        let was_lost = received < outlet.received.min(end);
+        outlet.received = received.clamp(outlet.first, end);
+        if was_lost {
+            outlet.rewind();
+        }
+        if outlet.received == end {
+            (outlet.resend_at, outlet.n_resent) = (Time::NEVER, 0);
+        } else if has_moved {
+            (outlet.resend_at, outlet.n_resent) = (now + RESEND_AFTER, 0);
+        }
+        if outlet.posted < outlet.queue.len() {
+            self.mark_dirty(idx);
+        }
+        for item in done {
+            self.delivered(idx, item, now, effects);
+        }
+        self.weigh(idx);
+    }
+
+    fn learn_state<S: Strategy<M> + ?Sized>(
+        &mut self,
+        strategy: &mut S,
+        now: Time,
+        from: &NodeName,
+        by: u64,
+        ports: &BTreeMap<&LocalPort, bool>,
+        effects: &mut Vec<Effect<M>>,
+    ) {
+        let idx = self.peer(from);
+        self.peers[idx].hello_at = Time::NEVER;
+        for idx in self.outlets_of(from) {
+            let Some(outlet) = self.outlets[idx].as_mut() else { continue };
+            if outlet.peer_epoch > by {
+                continue;
+            }
+            if outlet.peer_epoch != by {
+                // Another life of the fragment: what the former one had and had not handed over is gone.
+                outlet.peer_epoch = by;
+                outlet.received = outlet.first;
+                outlet.rewind();
+                self.recall(strategy, now, idx, true, effects);
+            }
+            let Some(outlet) = self.outlets[idx].as_ref() else { continue };
+            let is_open = ports.get(&local_port(&outlet.port)).copied().unwrap_or(false);
+            self.set_state(idx, if is_open { EndState::Open } else { EndState::Closed });
+            if !is_open {
+                self.recall(strategy, now, idx, false, effects);
+            }
+        }
+    }
+
+    /// Sends what an outlet has for another node and has not sent yet.
+    pub(super) fn post(&mut self, idx: usize, now: Time, effects: &mut Vec<Effect<M>>) {
+        let Some(outlet) = self.outlets[idx].as_mut() else { return };
+        let Some(to) = outlet.node.clone() else { return };
+        while outlet.posted < outlet.queue.len() {
+            let until = outlet.queue.len().min(outlet.posted + PARCELS_MAX);
+            let parcels = outlet.queue.range(outlet.posted..until).map(|item| {
+                let follow = match item.origin {
+                    Origin::Here { follow, .. } | Origin::There { follow, .. } => follow,
+                };
+                Parcel { message: item.message.clone(), follow }
+            });
+            let frame = Frame::Deliver {
+                epoch: self.epoch,
+                to: outlet.peer_epoch,
+                base: outlet.received,
+                first: outlet.first + outlet.posted as u64,
+                port: local_port(&outlet.port),
+                parcels: parcels.collect(),
+            };
+            effects.push(Effect::Post { to: to.clone(), frame });
+            outlet.posted = until;
+            if outlet.resend_at == Time::NEVER {
+                outlet.resend_at = now + RESEND_AFTER;
+            }
+        }
+    }
+
+    pub(super) fn post_confirmations(&mut self, effects: &mut Vec<Effect<M>>) {
+        for peer in self.peers.iter_mut().filter(|peer| peer.is_up) {
+            for (port, inbound) in peer.inbound.iter_mut().filter(|(_, inbound)| inbound.is_dirty) {
+                inbound.is_dirty = false;
+                let frame = Frame::Confirm {
+                    of: inbound.epoch,
+                    by: self.epoch,
+                    port: port.clone(),
+                    received: inbound.next,
+                    handed: inbound.handed,
+                };
+                effects.push(Effect::Post { to: peer.name.clone(), frame });
+            }
+        }
+    }
+
+    /// Tells all who send to this node which of its ports take messages.
+    pub(super) fn tell_senders(&self, effects: &mut Vec<Effect<M>>) {
+        let mut state = None;
+        for peer in self.peers.iter().filter(|peer| peer.is_up && self.wiring.senders.contains(&peer.name)) {
+            let frame = state.get_or_insert_with(|| self.state()).clone();
+            effects.push(Effect::Post { to: peer.name.clone(), frame });
+        }
+    }
+
+    fn say_hello(&mut self, peer: usize, now: Time, effects: &mut Vec<Effect<M>>) {
+        let peer = &mut self.peers[peer];
+        if !peer.is_up || !self.wiring.receivers.iter().any(|port| port.node == peer.name) {
+            peer.hello_at = Time::NEVER;
+            return;
+        }
+        peer.hello_at = now + RESEND_AFTER * (1 << RESEND_DOUBLINGS_MAX);
+        effects.push(Effect::Post { to: peer.name.clone(), frame: Frame::Hello { by: self.epoch } });
+    }
+
+    /// Asks the nodes of new ends for their state, tells new senders ours, and starts the patience with absent nodes.
+    pub(super) fn greet<'a>(
+        &mut self,
+        now: Time,
+        receivers: impl Iterator<Item = &'a NodeName>,
+        effects: &mut Vec<Effect<M>>,
+    ) {
+        for node in receivers {
+            let idx = self.peer(node);
+            if self.peers[idx].is_up {
+                self.say_hello(idx, now, effects);
+            } else if self.peers[idx].away_since.is_none() && !self.peers[idx].is_gone {
+                self.peers[idx].away_since = Some(now);
+            }
+        }
+    }
+
+    pub(super) fn tick_far(&mut self, now: Time, effects: &mut Vec<Effect<M>>) {
+        for idx in 0..self.peers.len() {
+            if self.peers[idx].hello_at <= now {
+                self.say_hello(idx, now, effects);
+            }
+            let patience = self.policy.away;
+            if self.peers[idx].away_since.is_some_and(|since| since + patience <= now) {
+                self.peers[idx].away_since = None;
+                self.peers[idx].is_gone = true;
+                self.give_up_node(idx, effects);
+            }
+        }
+        for idx in 0..self.outlets.len() {
+            let Some(outlet) = self.outlets[idx].as_mut().filter(|outlet| outlet.resend_at <= now) else { continue };
+            outlet.n_resent = (outlet.n_resent + 1).min(RESEND_DOUBLINGS_MAX);
+            outlet.resend_at = now + RESEND_AFTER * (1 << outlet.n_resent);
+            outlet.rewind();
+            self.mark_dirty(idx);
+        }
+    }
+
+    fn give_up_node(&mut self, peer: usize, effects: &mut Vec<Effect<M>>) {
+        let node = self.peers[peer].name.clone();
+        for idx in self.outlets_of(&node) {
+            self.set_state(idx, EndState::Gone);
+            while let Some(item) = self.outlets[idx].as_mut().and_then(|outlet| outlet.pop()) {
+                self.lose_item(Some(idx), item, Loss::NodeLost, effects);
+            }
+            if let Some(outlet) = self.outlets[idx].as_mut() {
+                outlet.received = outlet.first;
+            }
+            self.weigh(idx);
+        }
+    }
+
+    pub(super) fn wake_far(&self) -> Time {
+        let outlets = self.outlets.iter().flatten().filter(|outlet| outlet.node.is_some());
+        let resend = outlets.map(|outlet| outlet.resend_at);
+        let peers = self
+            .peers
+            .iter()
+            .map(|peer| peer.hello_at.min(peer.away_since.map_or(Time::NEVER, |since| since + self.policy.away)));
+        resend.chain(peers).min().unwrap_or(Time::NEVER)
+    }
+
+    /// Says that what is followed to a closed port of this node is not going to be handled there.
+    pub(super) fn return_followed(&mut self, idx: usize, effects: &mut Vec<Effect<M>>) {
+        let Some(outlet) = self.outlets[idx].as_mut() else { return };
+        for item in &mut outlet.queue {
+            if let Origin::There { peer, epoch, ref mut follow, .. } = item.origin {
+                if let Some(follow) = follow.take() {
+                    item.message = None;
+                    let to = self.peers[peer as usize].name.clone();
+                    effects
+                        .push(Effect::Post { to, frame: Frame::Settled { of: epoch, follow, outcome: Outcome::Lost } });
+                }
+            }
+        }
+    }
+
+    pub(super) fn mark_dirty(&mut self, idx: usize) {
+        if let Some(outlet) = self.outlets[idx].as_mut() {
+            // An outlet may be marked by `rewind` without being listed: listing twice is harmless, not listing is not.
+            outlet.is_dirty = true;
+            self.dirty.push(idx);
+        }
+    }
+
+    fn outlets_of(&self, node: &NodeName) -> Vec<usize> {
+        let of_node = |(idx, outlet): (usize, &Option<super::outlet::Outlet<M>>)| {
+            (outlet.as_ref()?.node.as_ref()? == node).then_some(idx)
+        };
+        self.outlets.iter().enumerate().filter_map(of_node).collect()
+    }
+}

@@ -1,0 +1,72 @@
+//! What the fragments of one channel say to each other.
+
+use std::sync::Arc;
+
+use super::strategy::{Outcome, Ticket};
+use crate::words::{ComponentName, PortName};
+
+/// A receiving port, on the node of the fragment that it is sent to or comes from.
+pub type LocalPort = (ComponentName, PortName);
+
+/// A message on its way to another fragment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parcel<M> {
+    /// What is sent; `None` when it was taken back after it had got its number.
+    pub message: Option<M>,
+    /// The ticket and attempt under which its outcome is waited for.
+    pub follow: Option<(Ticket, u32)>,
+}
+
+/// What a fragment sends to another. An epoch names one life of a fragment, so that nobody mistakes it for the next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Frame<M> {
+    /// Messages for a port, numbered from `first`.
+    Deliver {
+        /// The sender's epoch.
+        epoch: u64,
+        /// The receiver's epoch as far as the sender knows; 0 if it does not.
+        to: u64,
+        /// The lowest number that the receiver may be missing.
+        base: u64,
+        /// The number of the first parcel.
+        first: u64,
+        /// The port.
+        port: LocalPort,
+        /// The messages.
+        parcels: Vec<Parcel<M>>,
+    },
+    /// How far a receiver got: it has all below `received`, its port was given all below `handed`.
+    Confirm {
+        /// The epoch of the fragment that sent the messages.
+        of: u64,
+        /// The epoch of the fragment that confirms.
+        by: u64,
+        /// The port.
+        port: LocalPort,
+        /// It has all below.
+        received: u64,
+        /// Its port was given all below.
+        handed: u64,
+    },
+    /// The outcome of a followed message.
+    Settled {
+        /// The epoch of the fragment that follows it.
+        of: u64,
+        /// Its ticket and attempt there.
+        follow: (Ticket, u32),
+        /// What became of it.
+        outcome: Outcome<M>,
+    },
+    /// Which ports are bound here, and whether their receivers are started.
+    State {
+        /// The epoch of who tells.
+        by: u64,
+        /// The ports.
+        ports: Arc<[(LocalPort, bool)]>,
+    },
+    /// Asks for the state.
+    Hello {
+        /// The epoch of who asks.
+        by: u64,
+    },
+}

@@ -1,0 +1,166 @@
+//! What is on its way to one end: a bounded queue in order.
+
+use std::collections::VecDeque;
+
+use super::{
+    end::{EndState, stable_hash},
+    strategy::{SourceId, Ticket},
+};
+use crate::words::{NodeName, PortPath, Time};
+
+/// What happens to a message when what is kept for its receiver has reached the bound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overflow {
+    /// The senders wait, up to [`Policy::patience`]; then messages are refused until the receiver has caught up.
+    #[default]
+    Wait,
+    /// The oldest one makes room, and is lost.
+    DropOldest,
+    /// The new one is lost.
+    Refuse,
+}
+
+/// The bounds of a fragment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The most messages kept for one end, and the most held by the strategy.
+    pub capacity: usize,
+    /// What happens beyond.
+    pub overflow: Overflow,
+    /// How long messages are kept for a node that does not answer.
+    pub away: std::time::Duration,
+    /// How long senders wait. No longer, so that a ring of components that wait for each other gets loose.
+    pub patience: std::time::Duration,
+}
+
+/// Who follows the handling of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Track {
+    pub(super) ticket: Ticket,
+    pub(super) attempt: u32,
+    /// The fragment that holds the message, and its epoch; `None` for this one.
+    pub(super) peer: Option<(u32, u64)>,
+}
+
+/// Where a message in an outlet comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A component of this node.
+    Here { from: SourceId, follow: Option<(Ticket, u32)> },
+    /// Another fragment, whose number of the message is `seq`.
+    There { peer: u32, epoch: u64, seq: u64, follow: Option<(Ticket, u32)> },
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Item<M> {
+    /// `None` when it was taken back.
+    pub(super) message: Option<M>,
+    /// When its sender sent it.
+    pub(super) stamp: Time,
+    pub(super) origin: Origin,
+}
+
+/// The messages on their way to an end. For an end on another node, the first `posted` ones have been sent there.
+#[derive(Debug)]
+pub(super) struct Outlet<M> {
+    pub(super) port: PortPath,
+    pub(super) rank: u64,
+    pub(super) generation: u32,
+    /// The node of the end; `None` for this one.
+    pub(super) node: Option<NodeName>,
+    pub(super) state: EndState,
+    pub(super) queue: VecDeque<Item<M>>,
+    /// Messages in the queue that the capacity bounds.
+    pub(super) n_own: usize,
+    /// The bound is reached and senders wait for it.
+    pub(super) is_full: bool,
+    /// Senders have waited for long enough: no more waiting until half of the queue is gone.
+    pub(super) is_overrun: bool,
+    /// To be looked at before the turn ends.
+    pub(super) is_dirty: bool,
+    /// The number of the first message in the queue.
+    pub(super) first: u64,
+    pub(super) posted: usize,
+    /// The other fragment has all below this number.
+    pub(super) received: u64,
+    /// The epoch of the other fragment; 0 when not known.
+    pub(super) peer_epoch: u64,
+    /// When to send again what is posted and not received.
+    pub(super) resend_at: Time,
+    pub(super) n_resent: u32,
+}
+
+impl<M> Outlet<M> {
+    pub(super) fn new(port: PortPath, generation: u32, node: Option<NodeName>, first: u64) -> Self {
+        let rank = stable_hash(port.to_string().as_bytes());
+        Outlet {
+            port,
+            rank,
+            generation,
+            node,
+            state: EndState::Closed,
+            queue: VecDeque::new(),
+            n_own: 0,
+            is_full: false,
+            is_overrun: false,
+            is_dirty: false,
+            first,
+            posted: 0,
+            received: first,
+            peer_epoch: 0,
+            resend_at: Time::NEVER,
+            n_resent: 0,
+        }
+    }
+
+    pub(super) fn push(&mut self, item: Item<M>) {
+        self.n_own += usize::from(item.is_own());
+        self.queue.push_back(item);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Item<M>> {
+        let item = self.queue.pop_front()?;
+        self.n_own -= usize::from(item.is_own());
+        self.posted = self.posted.saturating_sub(1);
+        self.first += 1;
+        Some(item)
+    }
+
+    /// Takes a message back that was popped last.
+    pub(super) fn unpop(&mut self, item: Item<M>) {
+        self.n_own += usize::from(item.is_own());
+        self.queue.push_front(item);
+        self.first -= 1;
+    }
+
+    /// Removes the oldest message of this node's that is not under way yet and that nobody follows.
+    pub(super) fn drop_oldest(&mut self) -> Option<Item<M>> {
+        let idx = (self.posted..self.queue.len()).find(|idx| self.queue[*idx].is_own())?;
+        self.n_own -= 1;
+        self.queue.remove(idx)
+    }
+
+    /// The other fragment is new, or what was sent is gone: all that it does not have is sent again.
+    pub(super) fn rewind(&mut self) {
+        self.posted = usize::try_from(self.received.saturating_sub(self.first)).unwrap_or(0).min(self.queue.len());
+    }
+}
+
+impl<M> Item<M> {
+    /// Whether the capacity bounds it: it comes from a component of this node, and is not bounded by what may be held.
+    fn is_own(&self) -> bool {
+        matches!(self.origin, Origin::Here { follow: None, .. })
+    }
+
+    /// The ticket under which this fragment holds it.
+    pub(super) fn ticket(&self) -> Option<Ticket> {
+        match self.origin {
+            Origin::Here { follow, .. } => follow.map(|(ticket, _)| ticket),
+            Origin::There { .. } => None,
+        }
+    }
+
+    pub(super) fn is_followed_here(&self) -> bool {
+        matches!(self.origin, Origin::Here { follow: Some(_), .. })
+    }
+}
