@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{ComponentId, DeployUnit, TypeDefinition};
+pub use super::{diff::diff, patch::patch};
 use crate::words::{
     AttributeName, ChannelName, ComponentName, GroupName, NodeName, PortName, ScopeName, TypeRef, UnitRef,
 };
@@ -45,6 +46,8 @@ pub enum Register {
     Host,
     /// Whether a dictionary is there at all: [`Cell::Flag`] (only Kevoree's broken models lack it).
     HasDictionary,
+    /// Whether there is a dictionary in the fragment of a node at all, if only an empty one: [`Cell::Flag`].
+    HasFragment(NodeName),
     /// A value: [`Cell::Text`].
     Value(AttributeName),
     /// A value in the fragment of a node: [`Cell::Text`].
@@ -93,4 +96,22 @@ pub struct Change {
     pub before: Option<Cell>,
     /// What it holds.
     pub after: Option<Cell>,
+}
+
+impl Change {
+    /// The change back.
+    #[must_use]
+    pub fn inverse(self) -> Change {
+        Change { before: self.after, after: self.before, ..self }
+    }
+
+    /// Whether its element comes into being.
+    pub fn adds(&self) -> bool {
+        self.register == Register::Here && self.before.is_none() && self.after.is_some()
+    }
+
+    /// Whether its element goes.
+    pub fn removes(&self) -> bool {
+        self.register == Register::Here && self.before.is_some() && self.after.is_none()
+    }
 }

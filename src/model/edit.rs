@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Binding, ComponentId, DeployUnit, Instance, TypeDefinition};
+use super::{Binding, ComponentId, DeployUnit, Instance, Kind, TypeDefinition};
 use crate::words::{
-    AttributeName, ComponentName, GroupName, InstancePath, NodeName, PortName, ScopeName, TypeRef, UnitRef,
+    AttributeName, ChannelName, ComponentName, GroupName, InstancePath, NodeName, PortName, PortPath, ScopeName,
+    TypeRef, UnitRef,
 };
 
 /// One change of a model.
@@ -32,7 +33,8 @@ pub enum Edit {
     MoveComponent { node: NodeName, name: ComponentName, to: NodeName },
     /// Puts a node under a host, or back to the top.
     Host { node: NodeName, host: Option<NodeName> },
-    /// Gives an instance another type (an upgrade, mostly); a component's ports become those given.
+    /// Gives an instance another type (an upgrade, mostly); a component's ports become those given, and those that go must
+    /// not be bound.
     Retype { path: InstancePath, type_ref: TypeRef, provided: Vec<PortName>, required: Vec<PortName> },
     /// Attaches a node to a group.
     Attach { node: NodeName, group: GroupName },
@@ -56,11 +58,11 @@ pub enum Edit {
     SetMetadata { path: InstancePath, key: Arc<str>, value: Option<Arc<str>> },
     /// Adds a type definition, or replaces the one of that name and version.
     AddType(Arc<TypeDefinition>),
-    /// Removes a type definition that no instance has.
+    /// Removes a type definition that no instance has and no other type extends.
     RemoveType(TypeRef),
     /// Adds a deploy unit, or replaces the same one.
     AddUnit(Arc<DeployUnit>),
-    /// Removes a deploy unit that no type names.
+    /// Removes a deploy unit that no type and no other unit names.
     RemoveUnit(UnitRef),
     /// Adds an empty scope.
     AddScope(ScopeName),
@@ -72,4 +74,44 @@ pub enum Edit {
     Leave { node: NodeName, scope: ScopeName },
     /// Adds or removes the address of a repository.
     SetRepository { url: Arc<str>, listed: bool },
+}
+
+/// Why an edit cannot be applied; then none of its list is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum EditError {
+    #[error("there is no node \"{0}\"")]
+    NoNode(NodeName),
+    #[error("there is no component \"{1}\" on node \"{0}\"")]
+    NoComponent(NodeName, ComponentName),
+    #[error("there is no channel \"{0}\"")]
+    NoChannel(ChannelName),
+    #[error("there is no group \"{0}\"")]
+    NoGroup(GroupName),
+    #[error("there is no scope \"{0}\"")]
+    NoScope(ScopeName),
+    #[error("there is no type \"{0}\"")]
+    NoType(TypeRef),
+    #[error("there is no deploy unit \"{name}/{version}\" in namespace \"{namespace}\"", name = .0.name, version = .0.version, namespace = .0.namespace)]
+    NoUnit(UnitRef),
+    #[error("component \"{}.{}\" has no port \"{}\" (it has: {there})", port.node, port.component, port.port)]
+    NoPort { port: PortPath, there: String },
+    #[error("\"{name}\" is already the name of a {kind}")]
+    NameTaken { name: String, kind: Kind },
+    #[error("there is already a component \"{1}\" on node \"{0}\"")]
+    ComponentTaken(NodeName, ComponentName),
+    #[error("the identity {id} already belongs to component \"{node}.{component}\"")]
+    IdentityTaken { id: ComponentId, node: NodeName, component: ComponentName },
+    #[error("port \"{port}\" of component \"{node}.{component}\" cannot both send and receive")]
+    PortTwice { node: NodeName, component: ComponentName, port: PortName },
+    #[error("port \"{0}\" is bound to channel \"{1}\" and is not a port of the new type; unbind it first")]
+    PortBound(PortPath, ChannelName),
+    #[error("\"{0}\" is added with its node, not as a channel or group")]
+    NotTopLevel(InstancePath),
+    #[error("node \"{node}\" cannot be hosted by \"{host}\", which it hosts itself")]
+    HostCycle { node: NodeName, host: NodeName },
+    #[error("type \"{type_ref}\" is still used by {by}")]
+    TypeInUse { type_ref: TypeRef, by: String },
+    #[error("deploy unit \"{}/{}\" is still used by {by}", unit.name, unit.version)]
+    UnitInUse { unit: UnitRef, by: String },
 }

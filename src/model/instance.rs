@@ -21,6 +21,11 @@ impl Dictionary {
         self.0.get(&name).map(|text| &**text)
     }
 
+    /// The value of an attribute whose name is known to be good.
+    pub fn value(&self, name: &AttributeName) -> Option<&Arc<str>> {
+        self.0.get(name)
+    }
+
     /// Sets a value; the old one comes back.
     pub fn set(&mut self, name: AttributeName, value: impl Into<Arc<str>>) -> Option<Arc<str>> {
         Arc::make_mut(&mut self.0).insert(name, value.into())
@@ -28,6 +33,7 @@ impl Dictionary {
 
     /// Removes a value.
     pub fn unset(&mut self, name: &AttributeName) -> Option<Arc<str>> {
+        self.0.get(name)?;
         Arc::make_mut(&mut self.0).remove(name)
     }
 

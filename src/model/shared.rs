@@ -15,6 +15,11 @@ impl<T> Shared<T> {
         Shared(Arc::new(value))
     }
 
+    /// The counted reference itself.
+    pub fn arc(&self) -> Arc<T> {
+        Arc::clone(&self.0)
+    }
+
     /// Whether both are one allocation.
     pub fn same(&self, other: &Shared<T>) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -58,5 +63,11 @@ impl<T> From<T> for Shared<T> {
 impl<T: fmt::Debug> fmt::Debug for Shared<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+impl<T> From<Arc<T>> for Shared<T> {
+    fn from(value: Arc<T>) -> Self {
+        Shared(value)
     }
 }

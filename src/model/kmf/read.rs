@@ -62,6 +62,10 @@ pub fn read(text: &str) -> Result<Model, Error> {
     read_opposites(&root, &mut model)?;
     read_bindings(&root, &mut model)?;
     resolve(&model)?;
+    let model = model.indexed();
+    if let Some((place, id)) = model.identity_used_twice() {
+        return Err(Error::format(place, format!("the identity {id} is another component's")));
+    }
     Ok(model)
 }
 
@@ -147,7 +151,11 @@ fn read_component(object: &Object<'_>, node: &NodeName) -> Result<Component, Err
     let ports = |relation| -> Result<OrdSet<PortName>, Error> {
         object.objects(relation, &["Port"], &["name"]).map(|port| port?.name::<PortName>()).collect()
     };
-    Ok(Component { id, instance, provided: ports("provided")?, required: ports("required")? })
+    let (provided, required) = (ports("provided")?, ports("required")?);
+    match provided.iter().find(|port| required.contains(*port)) {
+        None => Ok(Component { id, instance, provided, required }),
+        Some(port) => Err(Error::format(object, format!("port \"{port}\" cannot both send and receive"))),
+    }
 }
 
 fn read_instance(object: &Object<'_>) -> Result<Instance, Error> {

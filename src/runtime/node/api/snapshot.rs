@@ -1,17 +1,12 @@
 //! A model on its way through JSON, where keys must be texts.
 
-use std::sync::Arc;
+use serde::{Deserialize, Serialize};
 
-use imbl::{OrdMap, OrdSet};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use crate::{
-    model::{Bindings, Channel, DeployUnit, Group, Model, Node, Scope, Shared, TypeDefinition},
-    words::{ChannelName, GroupName, NodeName, ScopeName},
-};
+use crate::model::Model;
 
 /// A model that serialises with its types and units as lists. Complete: identities and broken parts included.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Snapshot(pub Model);
 
 impl From<Model> for Snapshot {
@@ -20,57 +15,14 @@ impl From<Model> for Snapshot {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct Listed {
-    nodes: OrdMap<NodeName, Shared<Node>>,
-    channels: OrdMap<ChannelName, Shared<Channel>>,
-    groups: OrdMap<GroupName, Shared<Group>>,
-    bindings: Bindings,
-    types: Vec<Shared<TypeDefinition>>,
-    units: Vec<Shared<DeployUnit>>,
-    scopes: OrdMap<ScopeName, Shared<Scope>>,
-    repositories: OrdSet<Arc<str>>,
-}
-
-impl Serialize for Snapshot {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let model = self.0.clone();
-        Listed {
-            nodes: model.nodes,
-            channels: model.channels,
-            groups: model.groups,
-            bindings: model.bindings,
-            types: model.types.values().cloned().collect(),
-            units: model.units.values().cloned().collect(),
-            scopes: model.scopes,
-            repositories: model.repositories,
-        }
-        .serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Snapshot {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Snapshot, D::Error> {
-        let listed = Listed::deserialize(deserializer)?;
-        Ok(Snapshot(Model {
-            nodes: listed.nodes,
-            channels: listed.channels,
-            groups: listed.groups,
-            bindings: listed.bindings,
-            types: listed.types.into_iter().map(|definition| (definition.id.clone(), definition)).collect(),
-            units: listed.units.into_iter().map(|unit| (unit.id.clone(), unit)).collect(),
-            scopes: listed.scopes,
-            repositories: listed.repositories,
-        }))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use imbl::OrdMap;
+
     use super::*;
     use crate::{
-        model::{Component, Instance, Kind},
-        words::{ComponentName, TypeRef},
+        model::{Component, Instance, Kind, Node, TypeDefinition},
+        words::{ComponentName, NodeName, TypeRef},
     };
 
     #[test]

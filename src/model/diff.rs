@@ -1,0 +1,254 @@
+//! What differs between two models, at the cost of what differs.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use imbl::{OrdMap, OrdSet, ordmap, ordset};
+
+use super::{
+    Binding, Component, ComponentId, DeployUnit, Dictionary, Instance, Model, Node, Scope, Shared, TypeDefinition,
+    change::{Cell, Change, Element, Register},
+};
+use crate::words::{AttributeName, ComponentName, NodeName, PortName, ScopeName};
+
+/// What differs between two models, in order of element and register. Costs what differs where the models share the rest.
+///
+/// An element that comes or goes gives a change for each of its registers, existence first: whoever keeps registers one by
+/// one (a group that merges) keeps none of what is gone. [`patch`](super::change::patch) takes the changes to a model.
+pub fn diff(a: &Model, b: &Model) -> Vec<Change> {
+    let mut diff = Diff::default();
+    each(&a.nodes, &b.nodes, |name, a, b| diff.node(name, a.map(|a| &**a), b.map(|b| &**b)));
+    each(&a.channels, &b.channels, |name, a, b| {
+        let element = Element::Channel(name.clone());
+        diff.flag(&element, Register::Here, a.is_some(), b.is_some());
+        diff.instance(&element, a.map(|a| &a.instance), b.map(|b| &b.instance));
+    });
+    each(&a.groups, &b.groups, |name, a, b| {
+        let element = Element::Group(name.clone());
+        diff.flag(&element, Register::Here, a.is_some(), b.is_some());
+        diff.instance(&element, a.map(|a| &a.instance), b.map(|b| &b.instance));
+    });
+    each(&a.types, &b.types, |id, a, b| {
+        let cell = |shared: &Shared<TypeDefinition>| Cell::Definition(shared.arc());
+        diff.push(&Element::Type(id.clone()), Register::Here, a.map(cell), b.map(cell));
+    });
+    each(&a.units, &b.units, |id, a, b| {
+        let cell = |shared: &Shared<DeployUnit>| Cell::Unit(shared.arc());
+        diff.push(&Element::Unit(id.clone()), Register::Here, a.map(cell), b.map(cell));
+    });
+    each(&a.scopes, &b.scopes, |name, a, b| diff.scope(name, a.map(|a| &**a), b.map(|b| &**b)));
+    each_flag(&a.repositories, &b.repositories, |url, a, b| {
+        diff.flag(&Element::Repository(url.clone()), Register::Here, a, b);
+    });
+    diff.components();
+    diff.bindings(a, b);
+    let mut changes = diff.changes;
+    changes.sort_unstable_by(|x, y| (&x.element, &x.register).cmp(&(&y.element, &y.register)));
+    changes
+}
+
+/// Where a component is, and what it is.
+type Seen<'a> = (&'a NodeName, &'a ComponentName, &'a Component);
+
+#[derive(Default)]
+struct Diff<'a> {
+    changes: Vec<Change>,
+    /// The components that are not the same at the same place, by identity: so a move is seen as one.
+    components: BTreeMap<ComponentId, (Option<Seen<'a>>, Option<Seen<'a>>)>,
+    /// The places where one component stood and another stands now.
+    replaced: Vec<(&'a NodeName, &'a ComponentName)>,
+}
+
+impl<'a> Diff<'a> {
+    fn push(&mut self, element: &Element, register: Register, before: Option<Cell>, after: Option<Cell>) {
+        if before != after {
+            self.changes.push(Change { element: element.clone(), register, before, after });
+        }
+    }
+
+    fn flag(&mut self, element: &Element, register: Register, before: bool, after: bool) {
+        self.push(element, register, before.then_some(Cell::Flag(true)), after.then_some(Cell::Flag(true)));
+    }
+
+    fn text(&mut self, element: &Element, register: Register, before: Option<&Arc<str>>, after: Option<&Arc<str>>) {
+        self.push(element, register, before.cloned().map(Cell::Text), after.cloned().map(Cell::Text));
+    }
+
+    fn node(&mut self, name: &'a NodeName, a: Option<&'a Node>, b: Option<&'a Node>) {
+        let mut component = |component, a, b| self.component(name, component, a, b);
+        match (a, b) {
+            (Some(a), Some(b)) => each(&a.components, &b.components, component),
+            (Some(a), None) => a.components.iter().for_each(|(name, found)| component(name, Some(found), None)),
+            (None, Some(b)) => b.components.iter().for_each(|(name, found)| component(name, None, Some(found))),
+            (None, None) => {}
+        }
+        let element = Element::Node(name.clone());
+        self.flag(&element, Register::Here, a.is_some(), b.is_some());
+        self.instance(&element, a.map(|a| &a.instance), b.map(|b| &b.instance));
+        let host = |node: &Node| node.host.clone().map(Cell::Node);
+        self.push(&element, Register::Host, a.and_then(host), b.and_then(host));
+        let none = Node::default();
+        let (a, b) = (a.unwrap_or(&none), b.unwrap_or(&none));
+        each_flag(&a.groups, &b.groups, |group, a, b| {
+            self.flag(&element, Register::Attached(group.clone()), a, b);
+        });
+        let nothing = OrdMap::new();
+        each(&a.networks, &b.networks, |interface, a, b| {
+            each(a.unwrap_or(&nothing), b.unwrap_or(&nothing), |key, a, b| {
+                self.text(&element, Register::Network(interface.clone(), key.clone()), a, b);
+            });
+        });
+        each(&a.properties, &b.properties, |property, a, b| {
+            self.text(&element, Register::Property(property.clone()), a, b);
+        });
+    }
+
+    fn component(
+        &mut self,
+        node: &'a NodeName,
+        name: &'a ComponentName,
+        a: Option<&'a Shared<Component>>,
+        b: Option<&'a Shared<Component>>,
+    ) {
+        if let Some(a) = a {
+            self.components.entry(a.id).or_default().0 = Some((node, name, a));
+        }
+        if let Some(b) = b {
+            self.components.entry(b.id).or_default().1 = Some((node, name, b));
+        }
+        if let (Some(a), Some(b)) = (a, b)
+            && a.id != b.id
+        {
+            self.replaced.push((node, name));
+        }
+    }
+
+    fn components(&mut self) {
+        for (id, (a, b)) in std::mem::take(&mut self.components) {
+            let element = Element::Component(id);
+            let place = |(node, name, _): Seen<'_>| Cell::Place(node.clone(), name.clone());
+            self.push(&element, Register::Here, a.map(place), b.map(place));
+            let (a, b) = (a.map(|(_, _, a)| a), b.map(|(_, _, b)| b));
+            self.instance(&element, a.map(|a| &a.instance), b.map(|b| &b.instance));
+            if a.map(|a| (&a.provided, &a.required)) != b.map(|b| (&b.provided, &b.required)) {
+                let (a, b) = (ports(a), ports(b));
+                let names: BTreeSet<&PortName> = a.keys().chain(b.keys()).copied().collect();
+                for name in names {
+                    let cell = |ports: &BTreeMap<&PortName, bool>| ports.get(name).copied().map(Cell::Flag);
+                    self.push(&element, Register::Port(name.clone()), cell(&a), cell(&b));
+                }
+            }
+        }
+    }
+
+    fn instance(&mut self, element: &Element, a: Option<&Instance>, b: Option<&Instance>) {
+        let type_ref = |instance: &Instance| instance.type_ref.clone().map(Cell::Type);
+        self.push(element, Register::Type, a.and_then(type_ref), b.and_then(type_ref));
+        let started = |instance: &Instance| Cell::Flag(instance.started);
+        self.push(element, Register::Started, a.map(started), b.map(started));
+        let (x, y) = (a.and_then(|a| a.dictionary.as_ref()), b.and_then(|b| b.dictionary.as_ref()));
+        self.flag(element, Register::HasDictionary, x.is_some(), y.is_some());
+        each_value(x, y, |name, x, y| self.text(element, Register::Value(name.clone()), x, y));
+        let none = Instance::default();
+        let (a, b) = (a.unwrap_or(&none), b.unwrap_or(&none));
+        each(&a.fragments, &b.fragments, |node, a, b| {
+            self.flag(element, Register::HasFragment(node.clone()), a.is_some(), b.is_some());
+            each_value(a, b, |name, a, b| {
+                self.text(element, Register::Fragment(node.clone(), name.clone()), a, b);
+            });
+        });
+        each(&a.metadata, &b.metadata, |key, a, b| self.text(element, Register::Metadata(key.clone()), a, b));
+    }
+
+    fn scope(&mut self, name: &ScopeName, a: Option<&Scope>, b: Option<&Scope>) {
+        let element = Element::Scope(name.clone());
+        self.flag(&element, Register::Here, a.is_some(), b.is_some());
+        let none = Scope::default();
+        each_flag(&a.unwrap_or(&none).members, &b.unwrap_or(&none).members, |node, a, b| {
+            self.flag(&element, Register::Member(node.clone()), a, b);
+        });
+    }
+
+    /// A binding belongs to the component, not to its place: what only moved along cancels out, and what stayed at a place
+    /// where another component stands now does not.
+    fn bindings(&mut self, a: &Model, b: &Model) {
+        let element = |model: &Model, Binding { port, channel }: &Binding| {
+            let component = model.component(&port.node, &port.component)?;
+            Some(Element::Binding(component.id, port.port.clone(), channel.clone()))
+        };
+        let (mut gone, mut come) = (BTreeSet::new(), BTreeSet::new());
+        for item in a.bindings.as_set().diff(b.bindings.as_set()) {
+            match item {
+                ordset::DiffItem::Remove(binding) => gone.extend(element(a, binding)),
+                ordset::DiffItem::Add(binding) => come.extend(element(b, binding)),
+            }
+        }
+        for (node, name) in std::mem::take(&mut self.replaced) {
+            for binding in a.bindings.of_component(node, name).filter(|binding| b.bindings.contains(binding)) {
+                gone.extend(element(a, binding));
+                come.extend(element(b, binding));
+            }
+        }
+        for element in gone.difference(&come) {
+            self.flag(element, Register::Here, true, false);
+        }
+        for element in come.difference(&gone) {
+            self.flag(element, Register::Here, false, true);
+        }
+    }
+}
+
+/// The ports of a component, true for those that receive.
+fn ports(component: Option<&Component>) -> BTreeMap<&PortName, bool> {
+    let Some(component) = component else { return BTreeMap::new() };
+    let sending = component.required.iter().map(|port| (port, false));
+    sending.chain(component.provided.iter().map(|port| (port, true))).collect()
+}
+
+/// Each key under which two maps differ, with both values.
+fn each<'m, K: Ord, V: PartialEq>(
+    a: &'m OrdMap<K, V>,
+    b: &'m OrdMap<K, V>,
+    mut found: impl FnMut(&'m K, Option<&'m V>, Option<&'m V>),
+) {
+    for item in a.diff(b) {
+        match item {
+            ordmap::DiffItem::Add(key, b) => found(key, None, Some(b)),
+            ordmap::DiffItem::Update { old: (_, a), new: (key, b) } => found(key, Some(a), Some(b)),
+            ordmap::DiffItem::Remove(key, a) => found(key, Some(a), None),
+        }
+    }
+}
+
+/// Each member that only one of two sets has.
+fn each_flag<K: Ord>(a: &OrdSet<K>, b: &OrdSet<K>, mut found: impl FnMut(&K, bool, bool)) {
+    for item in a.diff(b) {
+        match item {
+            ordset::DiffItem::Add(key) => found(key, false, true),
+            ordset::DiffItem::Remove(key) => found(key, true, false),
+        }
+    }
+}
+
+/// Each attribute whose values may differ in two dictionaries.
+fn each_value(
+    a: Option<&Dictionary>,
+    b: Option<&Dictionary>,
+    mut found: impl FnMut(&AttributeName, Option<&Arc<str>>, Option<&Arc<str>>),
+) {
+    if let (Some(a), Some(b)) = (a, b)
+        && a.same(b)
+    {
+        return;
+    }
+    for (name, value) in a.into_iter().flat_map(Dictionary::iter) {
+        found(name, Some(value), b.and_then(|b| b.value(name)));
+    }
+    for (name, value) in b.into_iter().flat_map(Dictionary::iter) {
+        if a.and_then(|a| a.value(name)).is_none() {
+            found(name, None, Some(value));
+        }
+    }
+}
