@@ -156,11 +156,11 @@ pub enum Adaptation {
     },
     /// Hangs a port on a channel that runs here.
     AddBinding(End),
-    /// Notes a value; a running instance is told by the `UpdateInstance` that follows.
+    /// Notes a value, as this node sees it; a running instance is told by the `UpdateInstance` that follows.
     UpdateDictionary {
         /// Whose value.
         subject: Subject,
-        /// The node whose fragment holds it; `None` for a value of the instance.
+        /// The node, when its fragment holds the value; `None` for a value of the whole instance.
         fragment: Option<NodeName>,
         /// Which value.
         attribute: AttributeName,
@@ -179,7 +179,7 @@ pub enum Adaptation {
         /// The values after.
         after: Dictionary,
     },
-    /// Starts an instance.
+    /// Starts an instance. Of the node that plans: it was wanted stopped and is wanted running again.
     StartInstance(Subject),
     /// Stops the node that plans: the last step of all.
     StopSelf(Subject),

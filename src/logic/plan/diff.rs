@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     model::{Binding, Component, ComponentId, Dictionary, Instance, Model, Node, Shared},
-    words::{ChannelName, ComponentName, GroupName, InstancePath, NodeName, TypeRef, UnitRef},
+    words::{AttributeName, ChannelName, ComponentName, GroupName, InstancePath, NodeName, TypeRef, UnitRef},
 };
 
 /// What `node` has to do to go from `running` to `wanted`, in the order of ranks (see [`order`](super::order()) for the order
@@ -302,32 +302,36 @@ impl<'a> Diff<'a> {
         }
     }
 
-    /// One step for each value that differs; whether there is one.
+    /// One step for each value that this node sees differently; whether there is one.
     fn values(&mut self, subject: &Subject, before: Option<&Instance>, after: &Instance) -> bool {
+        let was = before.map(|instance| instance.dictionary_on(self.node)).unwrap_or_default();
+        let is = after.dictionary_on(self.node);
+        if was.same(&is) {
+            return false;
+        }
         let n_steps = self.steps.len();
-        let none = Dictionary::default();
-        let was = before.and_then(|instance| instance.dictionary.as_ref()).unwrap_or(&none);
-        self.dictionary(subject, None, was, after.dictionary.as_ref().unwrap_or(&none));
-        let was = before.and_then(|instance| instance.fragments.get(self.node)).unwrap_or(&none);
-        self.dictionary(subject, Some(self.node), was, after.fragments.get(self.node).unwrap_or(&none));
+        let set = is.iter().filter(|(name, value)| was.get(name.as_str()) != Some(&***value));
+        let unset = was.iter().filter(|(name, _)| is.get(name.as_str()).is_none());
+        for (attribute, _) in set.chain(unset) {
+            let value = |dictionary: &Dictionary| dictionary.get(attribute.as_str()).map(Into::into);
+            self.steps.push(Adaptation::UpdateDictionary {
+                subject: subject.clone(),
+                fragment: self.is_fragment(before, after, attribute).then(|| self.node.clone()),
+                attribute: attribute.clone(),
+                before: value(&was),
+                after: value(&is),
+            });
+        }
         self.steps.len() > n_steps
     }
 
-    fn dictionary(&mut self, subject: &Subject, fragment: Option<&NodeName>, was: &Dictionary, is: &Dictionary) {
-        if was.same(is) {
-            return;
-        }
-        let set = is.iter().filter(|(name, value)| was.get(name.as_str()) != Some(&***value));
-        let unset = was.iter().filter(|(name, _)| is.get(name.as_str()).is_none());
-        for (name, _) in set.chain(unset) {
-            self.steps.push(Adaptation::UpdateDictionary {
-                subject: subject.clone(),
-                fragment: fragment.cloned(),
-                attribute: name.clone(),
-                before: was.get(name.as_str()).map(Into::into),
-                after: is.get(name.as_str()).map(Into::into),
-            });
-        }
+    /// Whether it is the fragment of this node that holds the value, or held it.
+    fn is_fragment(&self, before: Option<&Instance>, after: &Instance, attribute: &AttributeName) -> bool {
+        let holds = |instance: &Instance| {
+            let fragment = instance.fragments.get(self.node);
+            fragment.is_some_and(|fragment| fragment.get(attribute.as_str()).is_some())
+        };
+        holds(after) || after.get(attribute.as_str()).is_none() && before.is_some_and(holds)
     }
 
     fn types(&mut self) {

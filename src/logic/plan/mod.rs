@@ -5,6 +5,8 @@
 
 pub mod adaptation;
 pub mod diff;
+#[cfg(test)]
+mod laws;
 pub mod order;
 mod part;
 pub mod refuse;
