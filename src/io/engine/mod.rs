@@ -5,189 +5,90 @@
 //! name, requests with deadlines, and the view of who is up.
 
 pub mod codec;
+mod dispatch;
+mod envelope;
+mod mesh;
 pub mod router;
+mod service;
+pub mod sim;
+mod wire;
 
-use std::{fmt, sync::Arc, time::Duration};
+#[cfg(test)]
+mod router_tests;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
 
-pub use router::{AskError, Incoming, PeerStats, ReplyTo, Router, SendError, ServiceId, Stats};
+use crate::logic::peers::Refusal;
 
-use crate::words::NodeName;
-
-/// The wire protocol. Two nodes of different protocols refuse each other with the reason; raise it when frames change.
-pub const PROTOCOL: u16 = 1;
+pub use crate::logic::{
+    link::Lane,
+    peers::{Address, DownReason, PROTOCOL, Peer, PeerEvent, RefuseReason, Role, Sighting},
+};
+pub use router::{AskError, PeerStats, Router, SendError, Stats};
+pub use service::{INBOX_MAX, Incoming, ReplyTo, ServiceId};
 
 /// The largest message, in bytes: what does not fit in a frame is cut and put together again up to this size.
 pub const MESSAGE_MAX_BYTES: usize = 64 * 1024 * 1024;
 
-/// One living (or once living) process in the group.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Peer {
-    /// The node's name, unique in the group; a console makes one up.
-    pub name: NodeName,
-    /// Grows with each start of the node of this name, so that a restarted node is never mistaken for its former life.
-    pub incarnation: u64,
-    /// What it is here for.
-    pub role: Role,
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.name)
-    }
-}
-
-impl fmt::Debug for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{:x}", self.name, self.incarnation)?;
-        if self.role == Role::Console { f.write_str(" (console)") } else { Ok(()) }
-    }
-}
-
-/// What a peer is here for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Role {
-    /// Runs instances, counts as a member.
-    Node,
-    /// Asks and shows; never counted as a node.
-    Console,
-}
-
-/// The two lanes of a link. Order is kept within a lane; a message on `Control` never waits behind one on `Bulk`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Lane {
-    /// Small and urgent: heartbeats, leases, requests, adaptation.
-    Control,
-    /// Everything that may be large or many: snapshots, files, messages of channels.
-    Bulk,
-}
-
-/// What happens to peers; see [`Router::watch`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PeerEvent {
-    /// Found, introduced, reachable. Comes again when a peer returns after [`PeerEvent::Down`].
-    Up(Peer),
-    /// Nothing was heard of it for longer than it should be silent; it may hang. [`PeerEvent::Trusted`] or `Down` follows.
-    Suspected(Peer),
-    /// A suspected peer gave a sign of life.
-    Trusted(Peer),
-    /// Gone. What was accepted for it is kept for a while: it is delivered should the same incarnation return.
-    Down {
-        /// Who.
-        peer: Peer,
-        /// Why we think so.
-        reason: DownReason,
-    },
-    /// Messages that had been accepted for a peer and will never be delivered: it is dead, or it forgot us.
-    Lost {
-        /// Who was to get them.
-        peer: Peer,
-        /// How many.
-        n_messages: u64,
-    },
-    /// Somebody out there whom we do not talk to. Told once for each.
-    Refused {
-        /// Who it says it is.
-        who: String,
-        /// Why.
-        reason: RefuseReason,
-    },
-    /// Another node took our name while we were out of touch (or started in the same moment). This node must stop.
-    NameTaken {
-        /// By whom.
+/// Why a node cannot take part in the network.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// Another node of this name is up.
+    #[error("a node named \"{}\" is already in the group (incarnation {:x}, address {place})", .by.name, .by.incarnation)]
+    NameInUse {
+        /// Who has the name.
         by: Peer,
+        /// Where it listens.
+        place: String,
     },
-}
-
-/// Why a peer is considered gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DownReason {
-    /// It said goodbye.
-    Left,
-    /// Its connection broke or it fell silent: killed, cut off, or hung for too long.
-    Unreachable,
-    /// A newer incarnation of the same node took its place.
-    Replaced,
-}
-
-impl fmt::Display for DownReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            DownReason::Left => "left",
-            DownReason::Unreachable => "unreachable",
-            DownReason::Replaced => "replaced by a newer incarnation",
-        })
-    }
-}
-
-/// Why somebody is not talked to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RefuseReason {
-    /// It belongs to another group.
-    Group {
-        /// Theirs.
-        theirs: String,
-        /// Ours.
-        ours: String,
-    },
-    /// It speaks another protocol.
-    Protocol {
-        /// Theirs.
-        theirs: u16,
-        /// Ours.
-        ours: u16,
-    },
-    /// What it sends is not understood.
-    Garbage {
-        /// What was wrong with the first such frame.
+    /// An address is none.
+    #[error("\"{address}\" is no address: {detail}")]
+    Address {
+        /// What was given.
+        address: String,
+        /// What is wrong with it.
         detail: String,
     },
+    /// An address that others can reach, and nothing that keeps strangers out.
+    #[error("\"{address}\" can be reached by others, and nothing keeps strangers out")]
+    Insecure {
+        /// What was given.
+        address: String,
+    },
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {detail}")]
+    Listen {
+        /// Which.
+        address: String,
+        /// What the system said.
+        detail: String,
+    },
+    /// Something else in the network failed.
+    #[error("the network cannot be used: {0}")]
+    Network(String),
 }
 
-impl fmt::Display for RefuseReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl EngineError {
+    /// What the user can do about it, in a line.
+    pub fn help(&self) -> &'static str {
         match self {
-            RefuseReason::Group { theirs, ours } => {
-                write!(f, "it is in group \"{theirs}\", this node is in \"{ours}\"")
+            EngineError::NameInUse { .. } => "give this node another name, or stop the other one first",
+            EngineError::Address { .. } => "write HOST:PORT, for example 127.0.0.1:7450 (port 0: any free one)",
+            EngineError::Insecure { .. } => "listen on 127.0.0.1, or say --insecure on a network you trust",
+            EngineError::Listen { .. } => "choose another port (0 takes any free one), or stop what uses it",
+            EngineError::Network(_) => {
+                "check the addresses and the interface; `enact doctor` looks for the usual causes"
             }
-            RefuseReason::Protocol { theirs, ours } => {
-                write!(f, "it speaks protocol {theirs}, this node speaks {ours}: run the same release on both")
-            }
-            RefuseReason::Garbage { detail } => write!(f, "it sends what is no frame ({detail})"),
         }
     }
 }
 
-/// Where frames for one incarnation go. Opaque: the engine that made it knows what it means.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Address(pub Arc<str>);
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+impl From<Refusal> for EngineError {
+    fn from(refusal: Refusal) -> EngineError {
+        EngineError::NameInUse { by: refusal.by, place: refusal.place }
     }
-}
-
-impl fmt::Debug for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Somebody the network shows: what everybody may know before a word was exchanged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sighting {
-    /// Where its inbox is.
-    pub address: Address,
-    /// The protocol it speaks.
-    pub protocol: u16,
-    /// Its group.
-    pub group: String,
-    /// Who it is.
-    pub peer: Peer,
 }
 
 /// What an engine tells the layer above.
@@ -217,6 +118,6 @@ pub trait Engine: Send + Sync + 'static {
     /// Makes us visible to others, as what [`Sighting`] says.
     fn announce(&self);
 
-    /// Leaves the network, waiting no longer than `limit`.
-    fn close(&self, limit: Duration) -> BoxFuture<'static, ()>;
+    /// Leaves the network at once, without waiting for that: the receiver tells when it is done. The second time it does nothing.
+    fn close(&self) -> oneshot::Receiver<()>;
 }

@@ -1,63 +1,21 @@
-//! Services by name, requests with deadlines, and the view of who is up: what the rest of Enact sees of the network.
+//! The network as the rest of Enact sees it: services by name, requests with deadlines, and the view of who is up.
 
 use std::{
-    collections::HashMap,
     fmt,
-    sync::{
-        Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, PoisonError, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
 use bytes::Bytes;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use super::{Lane, MESSAGE_MAX_BYTES, Peer, PeerEvent};
-use crate::words::NodeName;
-
-/// Messages that wait for a service: a full frame of the smallest messages fits several times, and a stuck service keeps at most
-/// this many.
-pub const INBOX_MAX: usize = 8192;
-
-/// Events that a slow watcher may be behind before it misses some (it is told so by `RecvError::Lagged`).
-const EVENTS_MAX: usize = 1024;
-
-/// What a service is called on the wire: a hash of its name.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ServiceId(pub u64);
-
-impl ServiceId {
-    /// The id of the service of this name. Cheap, but who sends millions of messages computes it once.
-    pub const fn of(name: &str) -> ServiceId {
-        // FNV-1a: short names, no adversary (who may talk to us at all is the engine's question).
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        let (bytes, mut idx) = (name.as_bytes(), 0);
-        while idx < bytes.len() {
-            hash = (hash ^ bytes[idx] as u64).wrapping_mul(0x0000_0100_0000_01b3);
-            idx += 1;
-        }
-        ServiceId(hash)
-    }
-}
-
-impl From<&str> for ServiceId {
-    fn from(name: &str) -> ServiceId {
-        ServiceId::of(name)
-    }
-}
-
-impl From<&String> for ServiceId {
-    fn from(name: &String) -> ServiceId {
-        ServiceId::of(name)
-    }
-}
-
-impl fmt::Debug for ServiceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
-}
+use super::{
+    Incoming, Lane, MESSAGE_MAX_BYTES, Peer, PeerEvent, ReplyTo, Role, ServiceId, envelope,
+    mesh::{Shared, Standing},
+    service::{Reply, Undelivered},
+    wire::Wire,
+};
+use crate::{logic::peers::Refusal, words::NodeName};
 
 /// Why a message was not accepted. One that was accepted arrives exactly once and in order, unless a process dies or stays away
 /// too long; then it is counted and told as [`PeerEvent::Lost`].
@@ -137,62 +95,6 @@ pub enum AskError {
     },
 }
 
-/// A message that arrived for a service.
-#[derive(Debug)]
-pub struct Incoming {
-    /// Who sent it. May be this very node.
-    pub from: Peer,
-    /// What it says.
-    pub body: Bytes,
-    /// Where the reply goes; `None` for a tell.
-    pub reply: Option<ReplyTo>,
-}
-
-/// The one chance to reply to a request. Dropped unused, the asker is told so at once.
-pub struct ReplyTo(Option<Back>);
-
-enum Back {
-    Here(oneshot::Sender<Result<Bytes, ReplyError>>),
-}
-
-/// What may come back instead of a reply.
-enum ReplyError {
-    Refused(String),
-    Dropped,
-}
-
-impl ReplyTo {
-    /// Replies. An error text reaches the asker as [`AskError::Refused`].
-    pub fn send(mut self, reply: Result<Bytes, String>) {
-        if let Some(back) = self.0.take() {
-            back.send(reply.map_err(ReplyError::Refused));
-        }
-    }
-}
-
-impl Drop for ReplyTo {
-    fn drop(&mut self) {
-        if let Some(back) = self.0.take() {
-            back.send(Err(ReplyError::Dropped));
-        }
-    }
-}
-
-impl fmt::Debug for ReplyTo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ReplyTo")
-    }
-}
-
-impl Back {
-    fn send(self, reply: Result<Bytes, ReplyError>) {
-        match self {
-            // The asker may have stopped waiting: nothing to do then.
-            Back::Here(sender) => drop(sender.send(reply)),
-        }
-    }
-}
-
 /// What a router has counted since it started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -225,58 +127,76 @@ pub struct PeerStats {
     pub queued_bytes: u64,
 }
 
-/// The network as the rest of Enact sees it. Cheap to clone; every method may be called from any thread, none blocks.
+/// The network. Cheap to clone; every method may be called from any thread, none blocks. When the last clone goes without
+/// [`Router::close`], this node leaves the network without goodbye.
 #[derive(Clone)]
-pub struct Router(Arc<Shared>);
+pub struct Router(Arc<Handle>);
 
-struct Shared {
-    me: Peer,
-    services: RwLock<HashMap<ServiceId, mpsc::Sender<Incoming>>>,
-    events: broadcast::Sender<PeerEvent>,
-    asks: Mutex<HashMap<u64, oneshot::Sender<Result<Bytes, ReplyError>>>>,
-    undeliverable: AtomicU64,
+struct Handle(Arc<Shared>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        drop(self.0.shut());
+    }
 }
 
 impl fmt::Debug for Router {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Router({:?})", self.0.me)
+        write!(f, "Router({:?})", self.me())
     }
 }
 
 impl Router {
     /// A router with nobody else around: for tests, and for a node that is told to stay alone.
     pub fn alone(me: Peer) -> Router {
-        Router(Arc::new(Shared {
-            me,
-            services: RwLock::default(),
-            events: broadcast::channel(EVENTS_MAX).0,
-            asks: Mutex::default(),
-            undeliverable: AtomicU64::new(0),
-        }))
+        Router::over(Shared::alone(me))
+    }
+
+    pub(super) fn over(shared: Arc<Shared>) -> Router {
+        Router(Arc::new(Handle(shared)))
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.0.0
     }
 
     /// Who we are.
     pub fn me(&self) -> &Peer {
-        &self.0.me
+        &self.shared().me
     }
 
     /// Who else is up, consoles too, by name.
     pub fn peers(&self) -> Vec<Peer> {
-        Vec::new()
+        let up = self.shared().up.read().unwrap_or_else(PoisonError::into_inner);
+        let mut peers: Vec<Peer> = up.values().map(|wire| wire.peer.clone()).collect();
+        peers.sort();
+        peers
     }
 
     /// What happens to peers from now on. Who needs the whole picture calls [`Router::peers`] after this.
     pub fn watch(&self) -> broadcast::Receiver<PeerEvent> {
-        self.0.events.subscribe()
+        self.shared().events.subscribe()
     }
 
-    /// Serves a name on this node: whatever is sent to it arrives in the receiver, up to [`INBOX_MAX`] waiting. When the queue is
-    /// full, requests are answered with [`AskError::Busy`]; tells hold their lane of that peer back for a moment, and are
-    /// then dropped and counted. Serving a name again replaces the former receiver; dropping the receiver ends the service.
+    /// Waits until a node is up, no longer than `limit`. False: nobody was found.
+    pub async fn found(&self, limit: Duration) -> bool {
+        let mut events = self.watch();
+        let node_up = || self.peers().iter().any(|peer| peer.role == Role::Node);
+        let up = async {
+            while !node_up() {
+                // Lagging is as good as an event; closed does not happen while the router lives.
+                let _ = events.recv().await;
+            }
+        };
+        tokio::time::timeout(limit, up).await.is_ok()
+    }
+
+    /// Serves a name on this node: whatever is sent to it arrives in the receiver, up to [`super::INBOX_MAX`] waiting. When the
+    /// queue is full, requests are answered with [`AskError::Busy`]; tells of a peer hold their lane back, and are dropped and
+    /// counted when not one was taken for a second. Serving a name again replaces the former receiver; dropping the receiver
+    /// ends the service.
     pub fn serve(&self, service: impl Into<ServiceId>) -> mpsc::Receiver<Incoming> {
-        let (sender, receiver) = mpsc::channel(INBOX_MAX);
-        self.0.services.write().unwrap_or_else(PoisonError::into_inner).insert(service.into(), sender);
-        receiver
+        self.shared().services.serve(service.into())
     }
 
     /// Sends a message to a service of a node. Never blocks: accepted or refused, at once. `to` may be this node.
@@ -284,18 +204,19 @@ impl Router {
     /// # Errors
     /// See [`SendError`].
     pub fn tell(&self, to: &NodeName, service: impl Into<ServiceId>, lane: Lane, body: Bytes) -> Result<(), SendError> {
-        let _ = lane;
-        if *to != self.0.me.name {
-            return Err(self.not_up(to));
+        let (shared, service) = (self.shared(), service.into());
+        check_size(&body)?;
+        if *to == shared.me.name {
+            return self.deliver_here(service, body, None);
         }
-        self.deliver_here(service.into(), Incoming { from: self.0.me.clone(), body, reply: None })
-            .map_err(|error| error.0)
+        self.with_wire(to, |wire| wire.push(lane, &envelope::tell_head(service), &body))?
+            .map_err(|_| SendError::Full { to: to.clone() })
     }
 
     /// Sends a message to a service of every other node that is up (not to consoles). Gives back who did not get it, and why.
     pub fn tell_all(&self, service: impl Into<ServiceId>, lane: Lane, body: Bytes) -> Vec<(NodeName, SendError)> {
         let service = service.into();
-        let nodes = self.peers().into_iter().filter(|peer| peer.role == super::Role::Node);
+        let nodes = self.peers().into_iter().filter(|peer| peer.role == Role::Node);
         nodes
             .filter_map(|peer| Some((peer.name.clone(), self.tell(&peer.name, service, lane, body.clone()).err()?)))
             .collect()
@@ -313,53 +234,127 @@ impl Router {
         body: Bytes,
         deadline: Duration,
     ) -> Result<Bytes, AskError> {
-        let _ = lane;
-        if *to != self.0.me.name {
-            return Err(self.not_up(to).into());
-        }
-        let (sender, receiver) = oneshot::channel();
-        let reply = Some(ReplyTo(Some(Back::Here(sender))));
-        if let Err(refused) = self.deliver_here(service.into(), Incoming { from: self.0.me.clone(), body, reply }) {
-            return Err(match refused.0 {
+        let (shared, service) = (self.shared(), service.into());
+        check_size(&body)?;
+        let (asker, reply) = oneshot::channel();
+        let mut waiting = Waiting { shared, ask: None };
+        if *to == shared.me.name {
+            self.deliver_here(service, body, Some(ReplyTo::here(asker))).map_err(|error| match error {
                 SendError::Full { to } => AskError::Busy { to },
                 SendError::NoService { to } => AskError::NoService { to },
                 error => error.into(),
-            });
+            })?;
+        } else {
+            // Registered while the peer is held up: should it go down right after, the request is ended with it.
+            let pushed = self.with_wire(to, |wire| {
+                let ask = shared.asks.begin(&wire.peer, asker);
+                waiting.ask = Some(ask);
+                wire.push(lane, &envelope::ask_head(service, ask), &body)
+            })?;
+            pushed.map_err(|_| SendError::Full { to: to.clone() })?;
         }
-        match tokio::time::timeout(deadline, receiver).await {
-            Err(_) => Err(AskError::Timeout { to: to.clone(), after: deadline }),
-            Ok(Ok(Ok(reply))) => Ok(reply),
-            Ok(Ok(Err(ReplyError::Refused(text)))) => Err(AskError::Refused(text)),
-            Ok(Ok(Err(ReplyError::Dropped)) | Err(_)) => Err(AskError::Dropped { to: to.clone() }),
+        let to = to.clone();
+        match tokio::time::timeout(deadline, reply).await {
+            Err(_) => Err(AskError::Timeout { to, after: deadline }),
+            Ok(Ok(Reply::Done(body))) => Ok(body),
+            Ok(Ok(Reply::Refused(text))) => Err(AskError::Refused(text)),
+            Ok(Ok(Reply::NoService)) => Err(AskError::NoService { to }),
+            Ok(Ok(Reply::Busy)) => Err(AskError::Busy { to }),
+            Ok(Ok(Reply::PeerDown)) => Err(AskError::PeerDown { to }),
+            Ok(Ok(Reply::Closed)) => Err(AskError::Send(SendError::Closed)),
+            Ok(Ok(Reply::Dropped) | Err(_)) => Err(AskError::Dropped { to }),
         }
     }
 
     /// What was counted so far.
     pub fn stats(&self) -> Stats {
-        Stats { peers: Vec::new(), undeliverable: self.0.undeliverable.load(Relaxed), refused_frames: 0 }
+        let shared = self.shared();
+        let mut peers: Vec<PeerStats> = shared.all_wires().iter().map(|wire| peer_stats(wire)).collect();
+        peers.sort_by(|a, b| a.peer.cmp(&b.peer));
+        Stats {
+            peers,
+            undeliverable: shared.undeliverable.load(Relaxed),
+            refused_frames: shared.strange_frames.load(Relaxed),
+        }
     }
 
-    /// Leaves the network: tells the peers, and waits until they know or `limit` has passed. Tells and asks end with
-    /// [`SendError::Closed`] from then on. May be awaited anywhere, on an actix arbiter too.
+    /// Leaves the network: lets the peers take what was accepted for them and says goodbye, but takes no longer than `limit`.
+    /// Tells and asks end with [`SendError::Closed`] from then on. May be awaited anywhere, on an actix arbiter too.
     pub async fn close(&self, limit: Duration) {
-        let _ = limit;
-        self.0.asks.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.shared().leave(true, limit).await;
     }
 
-    /// Puts a message into the queue of a service of this node.
-    fn deliver_here(&self, service: ServiceId, message: Incoming) -> Result<(), (SendError, Incoming)> {
-        let services = self.0.services.read().unwrap_or_else(PoisonError::into_inner);
-        let to = || self.0.me.name.clone();
-        let Some(sender) = services.get(&service) else { return Err((SendError::NoService { to: to() }, message)) };
-        sender.try_send(message).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(message) => (SendError::Full { to: to() }, message),
-            mpsc::error::TrySendError::Closed(message) => (SendError::NoService { to: to() }, message),
+    /// Waits until this node belongs to the group: its name is free.
+    pub(super) async fn joined(&self) -> Result<(), Refusal> {
+        let mut standing = self.shared().standing.subscribe();
+        let decided = standing.wait_for(|standing| *standing != Standing::Joining).await;
+        match decided.as_deref() {
+            Ok(Standing::NameInUse(refusal)) => Err(refusal.clone()),
+            // An error would be a router that is gone, and we hold it.
+            Ok(Standing::Member | Standing::Joining) | Err(_) => Ok(()),
+        }
+    }
+
+    fn deliver_here(&self, service: ServiceId, body: Bytes, reply: Option<ReplyTo>) -> Result<(), SendError> {
+        let shared = self.shared();
+        if shared.closed.load(Relaxed) {
+            return Err(SendError::Closed);
+        }
+        let message = Incoming { from: shared.me.clone(), body, reply };
+        let to = || shared.me.name.clone();
+        shared.services.open().deliver(service, message).map_err(|undelivered| match undelivered {
+            Undelivered::Full(_) => SendError::Full { to: to() },
+            Undelivered::NoService(_) => SendError::NoService { to: to() },
         })
     }
 
-    fn not_up(&self, to: &NodeName) -> SendError {
-        let names: Vec<String> = self.peers().iter().map(|peer| peer.name.to_string()).collect();
+    /// Calls `send` with the link to a node while that is up.
+    fn with_wire<T>(&self, to: &NodeName, send: impl FnOnce(&Wire) -> T) -> Result<T, SendError> {
+        let shared = self.shared();
+        if shared.closed.load(Relaxed) {
+            return Err(SendError::Closed);
+        }
+        let up = shared.up.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(wire) = up.get(to) {
+            return Ok(send(wire));
+        }
+        let names: Vec<&str> = up.keys().map(NodeName::as_str).collect();
         let up = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
-        SendError::NotUp { to: to.clone(), up }
+        Err(SendError::NotUp { to: to.clone(), up })
+    }
+}
+
+/// A request under way; forgotten when nobody waits any more, whyever.
+struct Waiting<'a> {
+    shared: &'a Shared,
+    ask: Option<u64>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(ask) = self.ask {
+            self.shared.asks.end(ask);
+        }
+    }
+}
+
+fn check_size(body: &Bytes) -> Result<(), SendError> {
+    match body.len() {
+        size if size > MESSAGE_MAX_BYTES => Err(SendError::TooLarge { size }),
+        _ => Ok(()),
+    }
+}
+
+fn peer_stats(wire: &Wire) -> PeerStats {
+    let (counts, queued) = wire.counts();
+    PeerStats {
+        peer: wire.peer.clone(),
+        up: wire.up.load(Relaxed),
+        sent: counts.sent,
+        received: wire.received.load(Relaxed),
+        refused: counts.refused,
+        resent_frames: counts.resent_frames,
+        lost: counts.lost,
+        queued_bytes: queued as u64,
     }
 }

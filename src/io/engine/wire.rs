@@ -1,0 +1,224 @@
+//! The shell of a link: its outbox task, and the way into it from any thread.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::{sync::Notify, time::Instant};
+
+use super::{Address, Engine, Peer, envelope, service::Reply};
+use crate::{
+    logic::link::{Counts, Full, Header, Kind, Lane, Limits, Link},
+    words::Time,
+};
+
+/// A timer cannot be set further than this; the outbox looks again then.
+const SLEEP_MAX: Duration = Duration::from_secs(60);
+
+/// A clock for links and peers: microseconds since the engine's start, by tokio's clock (which tests may pause).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ticks(Instant);
+
+impl Ticks {
+    pub(super) fn start() -> Ticks {
+        Ticks(Instant::now())
+    }
+
+    pub(super) fn now(self) -> Time {
+        // Not 0: that is "at once" for the link.
+        Time(self.0.elapsed().as_micros() as u64 + 1)
+    }
+
+    fn at(self, time: Time) -> Instant {
+        let latest = Instant::now() + SLEEP_MAX;
+        self.0.checked_add(Duration::from_micros(time.0)).map_or(latest, |at| at.min(latest))
+    }
+}
+
+/// The link to one incarnation of a peer.
+pub(super) struct Wire {
+    pub(super) peer: Peer,
+    pub(super) address: Address,
+    pub(super) up: AtomicBool,
+    /// When the last frame came, for the view of who is alive.
+    pub(super) heard: AtomicU64,
+    pub(super) received: AtomicU64,
+    ticks: Ticks,
+    state: Mutex<State>,
+    wake: Notify,
+}
+
+struct State {
+    link: Link,
+    /// Greetings and goodbyes, which go before anything else.
+    first: VecDeque<Bytes>,
+    /// The outbox sleeps, until this time unless woken.
+    asleep_until: Option<Time>,
+    closed: bool,
+}
+
+/// Greetings that may wait for the outbox; the oldest goes when there are more.
+const FIRST_MAX: usize = 8;
+
+impl std::fmt::Debug for Wire {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Wire({:?})", self.peer)
+    }
+}
+
+impl Wire {
+    pub(super) fn new(number: u64, peer: Peer, address: Address, limits: Limits, ticks: Ticks) -> Wire {
+        let link = Link::new(number, limits, ticks.now());
+        Wire {
+            peer,
+            address,
+            up: AtomicBool::new(false),
+            heard: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+            ticks,
+            state: Mutex::new(State { link, first: VecDeque::new(), asleep_until: None, closed: false }),
+            wake: Notify::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Accepts a message for the peer.
+    pub(super) fn push(&self, lane: Lane, head: &[u8], body: &Bytes) -> Result<(), Full> {
+        let mut state = self.lock();
+        let pushed = state.link.push(lane, head, body, false);
+        self.wake_after(state, Time(0));
+        pushed
+    }
+
+    /// Accepts a reply for the peer. When even the reserve for replies is used up, the asker's deadline ends the request.
+    pub(super) fn reply(&self, lane: Lane, ask: u64, reply: Reply) {
+        let too_large = matches!(&reply, Reply::Done(body) if body.len() > super::MESSAGE_MAX_BYTES);
+        let reply = if too_large { Reply::Refused("the reply is too large".to_owned()) } else { reply };
+        let (head, body) = envelope::reply(ask, reply);
+        let mut state = self.lock();
+        if state.link.push(lane, &head, &body, true).is_err() {
+            tracing::debug!(peer = %self.peer, "a reply was dropped: the queue is full");
+        }
+        self.wake_after(state, Time(0));
+    }
+
+    /// Sends a frame outside of the lanes.
+    pub(super) fn say(&self, frame: Bytes) {
+        let mut state = self.lock();
+        if state.first.len() >= FIRST_MAX {
+            state.first.pop_front();
+        }
+        state.first.push_back(frame);
+        self.wake_after(state, Time(0));
+    }
+
+    /// Says goodbye. What the peer has not acknowledged by now is lost.
+    pub(super) fn say_bye(&self) {
+        let mut frame = vec![0; Header::LEN];
+        let mut header = Header::plain(Kind::Bye);
+        let (from, to) = self.lock().link.ends();
+        (header.from, header.to) = (from, to.unwrap_or(0));
+        header.write(&mut frame);
+        self.say(frame.into());
+    }
+
+    /// The peer's end is known; gives the number of messages that are lost by that.
+    pub(super) fn bind(&self, theirs: u64) -> u64 {
+        let mut state = self.lock();
+        let lost = state.link.bind(theirs, self.ticks.now());
+        self.wake_after(state, Time(0));
+        lost
+    }
+
+    /// Takes frames that came; what is in order goes to `ready`. Gives how many were not for this link.
+    pub(super) fn receive(&self, frames: impl Iterator<Item = (Header, Bytes)>, ready: &mut Vec<(Lane, Bytes)>) -> u64 {
+        let mut state = self.lock();
+        let now = self.ticks.now();
+        let mut n_strange = 0;
+        for (header, payload) in frames {
+            match state.link.receive(now, &header, payload, ready) {
+                true => self.heard.store(now.0, Relaxed),
+                false => n_strange += 1,
+            }
+        }
+        self.wake_if_earlier(state);
+        n_strange
+    }
+
+    /// So many bytes of payload were dealt with.
+    pub(super) fn consumed(&self, lane: Lane, n_bytes: usize) {
+        let mut state = self.lock();
+        state.link.consumed(lane, n_bytes);
+        self.wake_if_earlier(state);
+    }
+
+    /// The link ends: nothing is sent any more, and the outbox stops. Gives the number of messages that are lost.
+    pub(super) fn end(&self) -> u64 {
+        let mut state = self.lock();
+        state.closed = true;
+        let lost = state.link.reset();
+        self.wake_after(state, Time(0));
+        lost
+    }
+
+    pub(super) fn is_flushed(&self) -> bool {
+        let state = self.lock();
+        state.first.is_empty() && state.link.is_flushed()
+    }
+
+    pub(super) fn counts(&self) -> (Counts, usize) {
+        let state = self.lock();
+        (state.link.counts(), state.link.queued_bytes())
+    }
+
+    fn wake_if_earlier(&self, state: MutexGuard<'_, State>) {
+        let deadline = state.link.deadline();
+        self.wake_after(state, deadline);
+    }
+
+    /// Wakes the outbox if it would sleep beyond `deadline`.
+    fn wake_after(&self, mut state: MutexGuard<'_, State>, deadline: Time) {
+        if state.asleep_until.is_some_and(|until| deadline < until) {
+            state.asleep_until = None;
+            drop(state);
+            self.wake.notify_one();
+        }
+    }
+
+    /// Sends what is to be sent, until the link ends.
+    pub(super) async fn outbox(self: Arc<Self>, engine: Arc<dyn Engine>) {
+        loop {
+            let next = {
+                let mut state = self.lock();
+                let first = state.first.pop_front().map(|frame| (Lane::Control, frame));
+                match first.or_else(|| state.link.poll(self.ticks.now())) {
+                    Some(frame) => Ok(frame),
+                    None if state.closed => return,
+                    None => {
+                        let until = state.link.deadline();
+                        state.asleep_until = Some(until);
+                        Err(until)
+                    }
+                }
+            };
+            match next {
+                Ok((lane, frame)) => engine.send(&self.address, lane, frame),
+                Err(until) => {
+                    tokio::select! {
+                        () = self.wake.notified() => {}
+                        () = tokio::time::sleep_until(self.ticks.at(until)) => {}
+                    }
+                }
+            }
+        }
+    }
+}

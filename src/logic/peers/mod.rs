@@ -1,0 +1,497 @@
+//! Who is alive, as a value: told what the network shows and what peers say, it decides who is up, suspected, down, or refused.
+//!
+//! A node first looks whether its name is free (**joining**), then announces itself (**member**). Whoever is seen is greeted;
+//! a greeting that is answered makes a peer **up**. The network says who vanished; frames are signs of life, and a peer without
+//! any for a while is **suspected**. The link to a peer that is down is kept for some time, so that nothing is lost when a cut
+//! heals: [`Effect::Close`] ends it.
+
+mod peer;
+
+#[cfg(test)]
+mod laws;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+pub use peer::{Address, DownReason, Peer, PeerEvent, RefuseReason, Role, Sighting};
+
+use crate::words::Time;
+
+/// The wire protocol. Two nodes of different protocols refuse each other with the reason; raise it when frames change.
+pub const PROTOCOL: u16 = 1;
+
+/// Strangers remembered so that each is told of once; beyond it the memory starts afresh, and somebody may be told of again.
+const REFUSED_MAX: usize = 1024;
+
+/// The times of membership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// How long a node looks for another of its name before it announces itself.
+    pub settle: Duration,
+    /// How long a newcomer waits for the answer of a node of its own name. A node that hangs for longer has lost its name.
+    pub rival: Duration,
+    /// Silence after which a peer is suspected; several heartbeats of the link.
+    pub suspect: Duration,
+    /// Silence after which a peer is down although the network still shows it.
+    pub silent: Duration,
+    /// The first repetition of a greeting; later ones come after longer pauses, up to `greet_max`.
+    pub greet: Duration,
+    /// The longest pause between greetings.
+    pub greet_max: Duration,
+    /// How long the link to a peer that is down is kept, with what waits in it.
+    pub keep: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Times {
+        Times {
+            settle: Duration::from_millis(200),
+            rival: Duration::from_millis(1500),
+            suspect: Duration::from_millis(700),
+            silent: Duration::from_secs(10),
+            greet: Duration::from_millis(200),
+            greet_max: Duration::from_secs(2),
+            keep: Duration::from_secs(60),
+        }
+    }
+}
+
+/// The first message between two peers, and its answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The sender's protocol.
+    pub protocol: u16,
+    /// The sender's release, for people.
+    pub release: String,
+    /// The sender's group.
+    pub group: String,
+    /// The sender.
+    pub peer: Peer,
+    /// Where the sender's inbox is.
+    pub address: String,
+    /// Where the sender listens, for people.
+    pub place: String,
+    /// What the sender calls its end of the link.
+    pub link: u64,
+    /// What the sender believes the receiver calls its end; 0 when it does not know.
+    pub yours: u64,
+    /// An answer is asked for.
+    pub answer: bool,
+    /// The sender has not announced itself: it asks a node of its own name whether it is alive.
+    pub joining: bool,
+}
+
+/// The answer to a newcomer whose name is in use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Who has the name.
+    pub by: Peer,
+    /// Where it listens, for people.
+    pub place: String,
+}
+
+/// What [`Peers`] wishes to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Make a link for this incarnation, known here by this number.
+    Open {
+        /// The number.
+        link: u64,
+        /// To whom.
+        peer: Peer,
+        /// Where its inbox is.
+        address: Address,
+    },
+    /// Send a greeting.
+    Greet {
+        /// Where to.
+        address: Address,
+        /// What it says.
+        hello: Hello,
+    },
+    /// Tell a newcomer that its name is taken.
+    Refuse {
+        /// Where to.
+        address: Address,
+        /// What it says.
+        refusal: Refusal,
+    },
+    /// The peer's end of the link is known now, or known under a new number, or reachable again.
+    Bind {
+        /// Our number.
+        link: u64,
+        /// Their number.
+        theirs: u64,
+    },
+    /// The link is not needed any more; what waits in it is lost.
+    Close {
+        /// Our number.
+        link: u64,
+    },
+    /// Make us visible: our name is free.
+    Announce,
+    /// Our name is in use: do not start.
+    NameInUse(Refusal),
+    /// Tell whoever watches.
+    Tell(PeerEvent),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Joining { until: Time },
+    Member,
+    Refused,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Seen, not introduced.
+    Seen,
+    Up {
+        suspected: bool,
+    },
+    Down {
+        since: Time,
+    },
+}
+
+#[derive(Debug)]
+struct Entry {
+    peer: Peer,
+    /// The network shows it.
+    visible: bool,
+    state: State,
+    link: u64,
+    theirs: Option<u64>,
+    heard: Time,
+    greet_at: Time,
+    greet_pause: Duration,
+}
+
+/// Everybody we know of.
+#[derive(Debug)]
+pub struct Peers {
+    me: Sighting,
+    release: String,
+    place: String,
+    times: Times,
+    phase: Phase,
+    entries: BTreeMap<Address, Entry>,
+    /// Others of our own name, and when they were first seen: only while joining.
+    rivals: BTreeMap<Address, Time>,
+    refused: BTreeSet<String>,
+    next_link: u64,
+    ticked: Time,
+}
+
+impl Peers {
+    /// Knows nobody yet. `release` and `place` (where we listen) are for people.
+    pub fn new(me: Sighting, release: String, place: String, times: Times, now: Time) -> Peers {
+        let phase = match me.peer.role {
+            Role::Node => Phase::Joining { until: now + times.settle },
+            // A console makes its name up; nobody else has it.
+            Role::Console => Phase::Joining { until: now },
+        };
+        let (entries, rivals, refused) = Default::default();
+        Peers { me, release, place, times, phase, entries, rivals, refused, next_link: 1, ticked: now }
+    }
+
+    /// The network shows somebody.
+    pub fn saw(&mut self, now: Time, them: Sighting, effects: &mut Vec<Effect>) {
+        if them.address == self.me.address || !self.is_ours(&them, effects) {
+            return;
+        }
+        if them.peer.name == self.me.peer.name {
+            return self.saw_our_name(now, them, effects);
+        }
+        if self.me.peer.role == Role::Console && them.peer.role == Role::Console {
+            return;
+        }
+        let entry = self.entry(now, them.address.clone(), them.peer, effects);
+        entry.visible = true;
+        if self.phase == Phase::Member {
+            self.greet(now, &them.address, true, effects);
+        }
+    }
+
+    /// The network does not show somebody any more.
+    pub fn vanished(&mut self, now: Time, address: &Address, effects: &mut Vec<Effect>) {
+        self.rivals.remove(address);
+        let Some(entry) = self.entries.get_mut(address) else { return };
+        entry.visible = false;
+        match entry.state {
+            State::Up { .. } => self.down(now, address, DownReason::Unreachable, effects),
+            State::Seen => self.forget(address, effects),
+            State::Down { .. } => {}
+        }
+    }
+
+    /// A greeting came.
+    pub fn greeted(&mut self, now: Time, hello: Hello, effects: &mut Vec<Effect>) {
+        let address = Address(hello.address.as_str().into());
+        let them = Sighting {
+            address: address.clone(),
+            protocol: hello.protocol,
+            group: hello.group,
+            peer: hello.peer.clone(),
+        };
+        if address == self.me.address || !self.is_ours(&them, effects) {
+            return;
+        }
+        if them.peer.name == self.me.peer.name {
+            if hello.joining && self.phase == Phase::Member {
+                let refusal = Refusal { by: self.me.peer.clone(), place: self.place.clone() };
+                effects.push(Effect::Refuse { address, refusal });
+            }
+            return;
+        }
+        if hello.joining || self.phase != Phase::Member {
+            return;
+        }
+        let entry = self.entry(now, address.clone(), them.peer, effects);
+        if hello.yours != 0 && hello.yours != entry.link {
+            // It believes in a link that we have forgotten: let it know.
+            return self.greet(now, &address, true, effects);
+        }
+        if entry.theirs.is_some_and(|known| hello.link < known) {
+            return; // an old greeting that was long under way
+        }
+        entry.heard = now;
+        if entry.theirs != Some(hello.link) || !matches!(entry.state, State::Up { .. }) {
+            entry.theirs = Some(hello.link);
+            effects.push(Effect::Bind { link: entry.link, theirs: hello.link });
+        }
+        if hello.answer {
+            self.greet(now, &address, false, effects);
+        }
+        self.up(now, &address, effects);
+    }
+
+    /// A newcomer of our name was refused: that is us.
+    pub fn refused(&mut self, refusal: Refusal, effects: &mut Vec<Effect>) {
+        if matches!(self.phase, Phase::Joining { .. }) {
+            self.phase = Phase::Refused;
+            effects.push(Effect::NameInUse(refusal));
+        }
+    }
+
+    /// Somebody said goodbye over the link that we call `link` and it calls `theirs`.
+    pub fn left(&mut self, now: Time, link: u64, theirs: u64, effects: &mut Vec<Effect>) {
+        let leaves = |entry: &Entry| entry.link == link && entry.theirs == Some(theirs);
+        let Some(address) = self.entries.iter().find(|(_, entry)| leaves(entry)).map(|(address, _)| address.clone())
+        else {
+            return;
+        };
+        self.down(now, &address, DownReason::Left, effects);
+    }
+
+    /// A frame came over a link, at this time: a sign of life.
+    pub fn heard(&mut self, link: u64, at: Time, effects: &mut Vec<Effect>) {
+        let Some(entry) = self.entries.values_mut().find(|entry| entry.link == link) else { return };
+        if at <= entry.heard {
+            return;
+        }
+        entry.heard = at;
+        if entry.state == (State::Up { suspected: true }) {
+            entry.state = State::Up { suspected: false };
+            effects.push(Effect::Tell(PeerEvent::Trusted(entry.peer.clone())));
+        }
+    }
+
+    /// Somebody sent what is no frame. Told once.
+    pub fn garbage(&mut self, who: &str, detail: String, effects: &mut Vec<Effect>) {
+        self.refuse(who.to_owned(), who.to_owned(), RefuseReason::Garbage { detail }, effects);
+    }
+
+    /// Time has passed. To be called several times per [`Times::suspect`].
+    pub fn tick(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        let gap = now.since(self.ticked);
+        self.ticked = now;
+        if gap > self.times.suspect / 2 {
+            // We were asleep ourselves: what we did not hear meanwhile says nothing about others.
+            self.entries.values_mut().for_each(|entry| entry.heard = entry.heard + gap);
+        }
+        self.tick_joining(now, effects);
+        if self.phase != Phase::Member {
+            return;
+        }
+        for address in self.entries.keys().cloned().collect::<Vec<_>>() {
+            self.tick_entry(now, &address, effects);
+        }
+    }
+
+    fn tick_joining(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        let Phase::Joining { until } = self.phase else { return };
+        let rivals = self.rivals.values().any(|seen| now < *seen + self.times.rival);
+        if now < until || rivals {
+            for address in self.rivals.keys().cloned().collect::<Vec<_>>() {
+                effects.push(self.greeting(address, 0, 0, true));
+            }
+            return;
+        }
+        self.phase = Phase::Member;
+        self.rivals.clear();
+        effects.push(Effect::Announce);
+        for address in self.entries.keys().cloned().collect::<Vec<_>>() {
+            self.greet(now, &address, true, effects);
+        }
+    }
+
+    fn tick_entry(&mut self, now: Time, address: &Address, effects: &mut Vec<Effect>) {
+        let Some(entry) = self.entries.get_mut(address) else { return };
+        let silence = now.since(entry.heard);
+        match entry.state {
+            State::Up { .. } if silence > self.times.silent => {
+                return self.down(now, address, DownReason::Unreachable, effects);
+            }
+            State::Up { suspected: false } if silence > self.times.suspect => {
+                entry.state = State::Up { suspected: true };
+                effects.push(Effect::Tell(PeerEvent::Suspected(entry.peer.clone())));
+            }
+            State::Down { since } if !entry.visible && now.since(since) > self.times.keep => {
+                return self.forget(address, effects);
+            }
+            State::Seen if !entry.visible && now.since(entry.heard) > self.times.keep => {
+                return self.forget(address, effects);
+            }
+            _ => {}
+        }
+        // Who is not up but gives any sign is asked whether it is there.
+        let heard_since = matches!(entry.state, State::Down { since } if entry.heard > since);
+        let worth_it = !matches!(entry.state, State::Up { .. }) && (entry.visible || heard_since);
+        if worth_it && now >= entry.greet_at {
+            self.greet(now, address, true, effects);
+        }
+    }
+
+    /// Whether a sighting is of our group and protocol; if not, it is told once.
+    fn is_ours(&mut self, them: &Sighting, effects: &mut Vec<Effect>) -> bool {
+        let reason = if them.protocol != self.me.protocol {
+            RefuseReason::Protocol { theirs: them.protocol, ours: self.me.protocol }
+        } else if them.group != self.me.group {
+            RefuseReason::Group { theirs: them.group.clone(), ours: self.me.group.clone() }
+        } else {
+            return true;
+        };
+        self.refuse(them.address.0.to_string(), them.peer.name.to_string(), reason, effects);
+        false
+    }
+
+    fn refuse(&mut self, key: String, who: String, reason: RefuseReason, effects: &mut Vec<Effect>) {
+        if self.refused.len() >= REFUSED_MAX {
+            self.refused.clear();
+        }
+        if self.refused.insert(key) {
+            effects.push(Effect::Tell(PeerEvent::Refused { who, reason }));
+        }
+    }
+
+    fn saw_our_name(&mut self, now: Time, them: Sighting, effects: &mut Vec<Effect>) {
+        match self.phase {
+            Phase::Joining { .. } => {
+                self.rivals.insert(them.address.clone(), now);
+                effects.push(self.greeting(them.address, 0, 0, true));
+            }
+            // Two members of one name: they met after a cut, or started in the same moment. The later life goes on.
+            Phase::Member if (them.peer.incarnation, &them.address) > (self.me.peer.incarnation, &self.me.address) => {
+                self.phase = Phase::Refused;
+                effects.push(Effect::Tell(PeerEvent::NameTaken { by: them.peer }));
+            }
+            Phase::Member | Phase::Refused => {}
+        }
+    }
+
+    fn entry(&mut self, now: Time, address: Address, peer: Peer, effects: &mut Vec<Effect>) -> &mut Entry {
+        let (next_link, times) = (&mut self.next_link, &self.times);
+        self.entries.entry(address.clone()).or_insert_with(|| {
+            let link = *next_link;
+            *next_link += 1;
+            effects.push(Effect::Open { link, peer: peer.clone(), address });
+            Entry {
+                peer,
+                visible: false,
+                state: State::Seen,
+                link,
+                theirs: None,
+                heard: now,
+                greet_at: now,
+                greet_pause: times.greet,
+            }
+        })
+    }
+
+    fn greeting(&self, address: Address, link: u64, yours: u64, answer: bool) -> Effect {
+        let hello = Hello {
+            protocol: self.me.protocol,
+            release: self.release.clone(),
+            group: self.me.group.clone(),
+            peer: self.me.peer.clone(),
+            address: self.me.address.0.to_string(),
+            place: self.place.clone(),
+            link,
+            yours,
+            answer,
+            joining: matches!(self.phase, Phase::Joining { .. }),
+        };
+        Effect::Greet { address, hello }
+    }
+
+    fn greet(&mut self, now: Time, address: &Address, answer: bool, effects: &mut Vec<Effect>) {
+        let Some(entry) = self.entries.get_mut(address) else { return };
+        if answer {
+            entry.greet_at = now + entry.greet_pause;
+            entry.greet_pause = (entry.greet_pause * 2).min(self.times.greet_max);
+        }
+        let (link, yours) = (entry.link, entry.theirs.unwrap_or(0));
+        effects.push(self.greeting(address.clone(), link, yours, answer));
+    }
+
+    fn up(&mut self, now: Time, address: &Address, effects: &mut Vec<Effect>) {
+        let Some(entry) = self.entries.get(address) else { return };
+        let (name, incarnation) = (entry.peer.name.clone(), entry.peer.incarnation);
+        let others = self.entries.iter().filter(|(other, entry)| *other != address && entry.peer.name == name);
+        let (mut older, mut newer_up) = (Vec::new(), false);
+        for (other, entry) in others {
+            match entry.peer.incarnation > incarnation {
+                true => newer_up |= matches!(entry.state, State::Up { .. }),
+                false => older.push(other.clone()),
+            }
+        }
+        if newer_up {
+            return; // a former life of a peer that is up: it will find out itself
+        }
+        for other in older {
+            self.down(now, &other, DownReason::Replaced, effects);
+            self.forget(&other, effects);
+        }
+        let Some(entry) = self.entries.get_mut(address) else { return };
+        entry.greet_pause = self.times.greet;
+        match entry.state {
+            State::Up { suspected: false } => {}
+            State::Up { suspected: true } => effects.push(Effect::Tell(PeerEvent::Trusted(entry.peer.clone()))),
+            State::Seen | State::Down { .. } => effects.push(Effect::Tell(PeerEvent::Up(entry.peer.clone()))),
+        }
+        entry.state = State::Up { suspected: false };
+    }
+
+    fn down(&mut self, now: Time, address: &Address, reason: DownReason, effects: &mut Vec<Effect>) {
+        let Some(entry) = self.entries.get_mut(address) else { return };
+        if matches!(entry.state, State::Up { .. }) {
+            effects.push(Effect::Tell(PeerEvent::Down { peer: entry.peer.clone(), reason }));
+        }
+        entry.state = State::Down { since: now };
+        if reason == DownReason::Left {
+            self.forget(address, effects);
+        }
+    }
+
+    fn forget(&mut self, address: &Address, effects: &mut Vec<Effect>) {
+        if let Some(entry) = self.entries.remove(address) {
+            effects.push(Effect::Close { link: entry.link });
+        }
+    }
+}
