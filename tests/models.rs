@@ -45,3 +45,83 @@ fn kevorees_models_load_or_are_refused_and_have_the_same_parts() {
         }
     }
 }
+
+#[test]
+fn what_kevoree_wrote_is_written_so_that_it_loads_as_the_same_model() {
+    let Some(dir) = cases("models") else { return };
+    let mut n_files = 0;
+    for dir in [dir.clone(), dir.join("samples"), dir.join("../plans"), dir.join("../plans/targets")] {
+        let files = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+        let is_model = |path: &PathBuf| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            name.ends_with(".json") && name != "index.json" && !name.contains("traces")
+        };
+        for file in files.filter(is_model) {
+            let Ok(model) = read(&file) else { continue };
+            let written = kmf::write(&model);
+            assert_eq!(kmf::read(&written).as_ref(), Ok(&model), "{}", file.display());
+            assert_eq!(kmf::write(&kmf::read(&written).unwrap()), written, "{}", file.display());
+            n_files += 1;
+        }
+    }
+    assert!(n_files >= 38 + 3 + 22, "{n_files} files");
+}
+
+/// All objects of a file with their attributes and relations, whatever their order, as lines.
+fn parts(value: &Value, path: &str, parts: &mut Vec<String>) {
+    let Value::Object(fields) = value else { return };
+    let key = ["name", "generated_KMF_ID", "url"].iter().find_map(|key| fields.get(*key)?.as_str()).unwrap_or("");
+    let version = fields.get("version").and_then(Value::as_str).unwrap_or("");
+    let path = if path.is_empty() { "root".to_owned() } else { format!("{path}[{key}{version}]") };
+    for (field, value) in fields {
+        match value {
+            Value::Array(items) => {
+                for item in items {
+                    match item {
+                        Value::String(reference) => parts.push(format!("{path} {field} -> {reference}")),
+                        item => self::parts(item, &format!("{path}/{field}"), parts),
+                    }
+                }
+                parts.push(format!("{path} {field} []"));
+            }
+            Value::String(_) if path == "root" => {}
+            value => parts.push(format!("{path} {field} = {value}")),
+        }
+    }
+}
+
+#[test]
+fn what_kevoree_serialised_is_written_with_the_same_objects_attributes_and_references() {
+    let Some(dir) = cases("models/samples") else { return };
+    for file in ["sample-2nodes-raw.json", "real-1node-ticker-printer-pretty.json"] {
+        let theirs = fs::read_to_string(dir.join(file)).unwrap();
+        let ours = kmf::write(&kmf::read(&theirs).unwrap());
+        let [theirs, ours] = [theirs, ours].map(|text| {
+            let mut all = Vec::new();
+            parts(&serde_json::from_str(&text).unwrap(), "", &mut all);
+            all.sort();
+            all
+        });
+        for (theirs, ours) in theirs.iter().zip(&ours) {
+            assert_eq!(theirs, ours, "{file}");
+        }
+        assert_eq!(theirs.len(), ours.len(), "{file}");
+    }
+}
+
+#[test]
+fn line_breaks_are_where_kevoree_has_them() {
+    let Some(dir) = cases("models/samples") else { return };
+    let theirs = fs::read_to_string(dir.join("sample-2nodes-raw.json")).unwrap();
+    let ours = kmf::write(&kmf::read(&theirs).unwrap());
+    let lines = |text: &str| {
+        let mut lines: Vec<String> = text.lines().map(|line| line.chars().take(30).collect()).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(theirs.lines().count(), ours.lines().count());
+    let (theirs, ours) = (lines(&theirs), lines(&ours));
+    let differ = theirs.iter().zip(&ours).filter(|(a, b)| a != b).count();
+    // The first line has the id that Kevoree drew at random.
+    assert!(differ <= 1, "{differ} lines differ");
+}

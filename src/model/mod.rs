@@ -14,6 +14,8 @@ pub mod fit;
 pub mod instance;
 pub mod json;
 pub mod kmf;
+#[cfg(test)]
+mod laws;
 pub mod library;
 mod patch;
 mod places;

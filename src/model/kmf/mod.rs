@@ -5,9 +5,12 @@
 //! instances and types under names that begin with [`THEIRS`], so that it comes out again as it went in.
 
 mod object;
+mod out;
 mod path;
 mod read;
 mod types;
+mod write;
+mod write_types;
 
 use std::fmt;
 
@@ -15,6 +18,7 @@ use crate::words::InvalidName;
 
 pub use read::read;
 pub use types::{read_type, read_unit};
+pub use write::write;
 
 /// The largest file that is read: a model of 100,000 components is about 50 MB.
 pub const FILE_MAX_BYTES: usize = 128 << 20;

@@ -1,5 +1,7 @@
 //! KMF paths: `/nodes[n]/components[c]`, `/packages[kevoree]/typeDefinitions[name=Ticker,version=1]`.
 
+use std::fmt;
+
 use crate::words::{
     ChannelName, ComponentName, GroupName, Namespace, NodeName, PortName, PortPath, TypeName, TypeRef, UnitRef,
 };
@@ -87,9 +89,58 @@ pub(super) fn port(path: &str) -> Option<PortPath> {
     }
 }
 
+/// Something's path, to be written.
+pub(super) struct PathOf<'a, T>(pub(super) &'a T);
+
+macro_rules! named {
+    ($($name:ty => $relation:literal),*) => {$(
+        impl fmt::Display for PathOf<'_, $name> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!("/", $relation, "[{}]"), self.0)
+            }
+        }
+    )*};
+}
+
+named!(NodeName => "nodes", GroupName => "groups", ChannelName => "hubs");
+
+impl fmt::Display for PathOf<'_, Namespace> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.parts().try_for_each(|part| write!(f, "/packages[{part}]"))
+    }
+}
+
+impl fmt::Display for PathOf<'_, TypeRef> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TypeRef { namespace, name, version } = self.0;
+        write!(f, "{}/typeDefinitions[name={name},version={version}]", PathOf(namespace))
+    }
+}
+
+impl fmt::Display for PathOf<'_, UnitRef> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let UnitRef { namespace, name, version, hashcode } = self.0;
+        write!(f, "{}/deployUnits[hashcode={hashcode},name={name},version={version}]", PathOf(namespace))
+    }
+}
+
+/// The id of a binding, which Kevoree computes from the paths of its two ends.
+pub(super) fn binding_id(hub: &str, port: &str) -> i32 {
+    let text = hub.chars().chain(['_']).chain(port.chars());
+    let hash = text.fold(0_i32, |hash, c| (hash << 5).wrapping_sub(hash).wrapping_add(c as i32));
+    hash & 0xfff_ffff
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_binding_has_the_id_that_kevoree_computes() {
+        // From cases/models/samples/sample-2nodes-raw.json.
+        assert_eq!(binding_id("/hubs[chan]", "/nodes[node0]/components[ticker]/required[tick]"), 131_309_180);
+        assert_eq!(binding_id("/hubs[chan]", "/nodes[node1]/components[printer]/provided[input]"), 230_602_234);
+    }
 
     #[test]
     fn paths_are_read_with_or_without_slash_and_over_nested_packages() {
