@@ -568,7 +568,9 @@ proptest! {
         for gone in a.nodes.keys().filter(|name| !b.nodes.contains_key(*name)) {
             shared.nodes.remove(gone);
         }
-        let other = Model { nodes: shared.nodes, ..b.clone() };
+        let mut other = b.clone();
+        other.nodes = shared.nodes;
+        let other = other.indexed();
         let node = own_node();
         prop_assert_eq!(sorted(plan(&a, &b, &node).steps), sorted(plan(&a, &other, &node).steps));
     }
