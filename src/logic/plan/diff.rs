@@ -29,7 +29,6 @@ pub fn diff(running: &Model, wanted: &Model, node: &NodeName) -> Vec<Adaptation>
         replaced: BTreeSet::new(),
         touched: BTreeMap::new(),
         loaded: BTreeSet::new(),
-        places: Places::default(),
     };
     diff.nodes();
     diff.groups();
@@ -55,14 +54,6 @@ struct Diff<'a> {
     touched: BTreeMap<&'a ChannelName, BTreeSet<&'a Binding>>,
     /// The units that are loaded.
     loaded: BTreeSet<UnitRef>,
-    places: Places<'a>,
-}
-
-/// Where components have left and where they have appeared, by identity: a move, or a new name, carries their state along.
-#[derive(Default)]
-struct Places<'a> {
-    left: BTreeMap<ComponentId, (&'a NodeName, &'a Component)>,
-    appeared: BTreeMap<ComponentId, (&'a NodeName, &'a Component)>,
 }
 
 impl<'a> Diff<'a> {
@@ -117,10 +108,6 @@ impl<'a> Diff<'a> {
         }
         for model in [self.running, self.wanted] {
             self.touch(model.bindings.of_component(node, name));
-        }
-        if before.map(|component| component.id) != after.map(|component| component.id) {
-            self.places.left.extend(before.map(|component| (component.id, (node, &**component))));
-            self.places.appeared.extend(after.map(|component| (component.id, (node, &**component))));
         }
     }
 
@@ -240,26 +227,30 @@ impl<'a> Diff<'a> {
         if !matches!(here.subject.path, InstancePath::Component(..)) {
             return StateFrom::Nothing;
         }
-        match self.places.left.get(&here.subject.id) {
-            Some((node, _)) if *node != self.node => StateFrom::Move { from: (*node).clone() },
-            Some((_, Component { instance: Instance { type_ref: Some(from), .. }, .. })) => {
-                StateFrom::Upgrade { from: from.clone() }
-            }
+        match self.other_place(here, self.running) {
+            Some((node, _)) if node != self.node => StateFrom::Move { from: node.clone() },
+            Some((_, Some(from))) => StateFrom::Upgrade { from },
             _ => StateFrom::Kept,
         }
     }
 
     fn leaves(&self, here: &Here<'_>) -> HandOver {
-        if !matches!(here.subject.path, InstancePath::Component(..)) {
-            return HandOver::Forget;
-        }
-        match self.places.appeared.get(&here.subject.id) {
-            Some((node, _)) if *node != self.node => HandOver::Move { to: (*node).clone() },
-            Some((_, Component { instance: Instance { type_ref: Some(to), .. }, .. })) => {
-                HandOver::Upgrade { to: to.clone() }
-            }
+        match self.other_place(here, self.wanted) {
+            Some((node, _)) if node != self.node => HandOver::Move { to: node.clone() },
+            Some((_, Some(to))) => HandOver::Upgrade { to },
             _ => HandOver::Forget,
         }
+    }
+
+    /// Where a component of this identity is in a model, and of which type, when it is not at the same place: it moves, or gets
+    /// another name.
+    fn other_place(&self, here: &Here<'_>, model: &'a Model) -> Option<(&'a NodeName, Option<TypeRef>)> {
+        let InstancePath::Component(node, name) = &here.subject.path else { return None };
+        let (other_node, other_name) = model.path_of(here.subject.id)?;
+        let component = model.component(other_node, other_name)?;
+        let is_virtual = model.definition(&component.instance).is_some_and(|definition| definition.is_virtual());
+        ((other_node, other_name) != (node, name) && !is_virtual)
+            .then(|| (other_node, component.instance.type_ref.clone()))
     }
 
     fn add(&mut self, here: Here<'a>, state: StateFrom) {
