@@ -180,7 +180,12 @@ impl<M: Clone> Fragment<M> {
         &self.wiring
     }
 
-    /// The bounds. Lowering the capacity loses nothing that is kept already.
+    /// The bounds.
+    pub fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// Sets the bounds. Lowering the capacity loses nothing that is kept already.
     pub fn set_policy(&mut self, policy: Policy) {
         self.policy = Policy { capacity: policy.capacity.max(1), ..policy };
         (0..self.outlets.len()).for_each(|idx| self.weigh(idx));

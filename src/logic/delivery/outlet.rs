@@ -33,6 +33,16 @@ pub struct Policy {
     pub patience: std::time::Duration,
 }
 
+impl Policy {
+    /// Bounds for a fragment that will never carry anything.
+    pub const NOTHING: Policy = Policy {
+        capacity: 1,
+        overflow: Overflow::Refuse,
+        patience: std::time::Duration::ZERO,
+        away: std::time::Duration::ZERO,
+    };
+}
+
 /// Who follows the handling of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Track {

@@ -1,0 +1,557 @@
+//! The actor around a fragment: takes what comes from everywhere, asks the core, obeys.
+
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, HashMap, VecDeque},
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use actix::{Actor, ActorFutureExt, AsyncContext, WrapFuture};
+use futures_util::{StreamExt, stream::FuturesUnordered};
+
+use crate::{
+    io::engine::Router,
+    logic::delivery::{AskId, Effect, EndId, Fragment, Given, Outcome, Policy, Track},
+    runtime::instance::{
+        Accept, Birth, Condition, Ended, Failure, Handle, Inbox, Inlet, Message, Op, ReplyTo, Why,
+        inbox::{Done, Event, panic_text},
+    },
+    words::{InstancePath, PortPath, Time, Value},
+};
+
+use super::{
+    door::{Bell, Clock, Door, Letter, Order},
+    kind::{ChannelType, Rules, attributes},
+    network::{Arrival, Network},
+    settings::Settings,
+    tap::{TapSender, tapped},
+    wiring::Wiring,
+};
+
+/// Messages taken from senders in one turn: enough to pay for the turn, few enough for the others on the arbiter.
+const LETTERS_PER_TURN: usize = 512;
+
+/// Frames taken from other nodes in one turn; each carries many messages.
+const FRAMES_PER_TURN: usize = 32;
+
+/// Samples for taps in one turn: making one costs as much as delivering ten messages.
+const SAMPLES_PER_TURN: usize = 16;
+
+/// Makes a channel's fragment: its actor on the arbiter, and the handle to it.
+pub(super) fn create<C: ChannelType>(birth: Birth) -> Result<Handle, Failure> {
+    let attributes = attributes::<C>();
+    let settings = Settings::read(&attributes, &birth.dictionary);
+    let policy = settings.as_ref().ok().and_then(|settings| settings.policy().ok()).unwrap_or(Policy::NOTHING);
+    let door = Door::new(policy, C::CALLS);
+    let inbox = Inbox::new(birth.path.clone(), crate::model::Kind::Channel, birth.life, Arc::from([]));
+    let handle = Handle::new(inbox.clone()).with_facet(door.clone());
+    let arbiter = birth.arbiter.clone();
+    let started = arbiter.spawn_fn(move || {
+        let shell = Shell::<C>::new(birth, settings, policy, inbox, door);
+        Channel { shell: Some(shell) }.start();
+    });
+    if started { Ok(handle) } else { Err(Failure::Other("the arbiter of the channel has ended".to_owned())) }
+}
+
+/// The channel's actor on this node. All that it hears comes through its inbox and its door.
+struct Channel<C: ChannelType> {
+    shell: Option<Shell<C>>,
+}
+
+impl<C: ChannelType> Actor for Channel<C> {
+    type Context = actix::Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        if let Some(shell) = self.shell.take() {
+            use actix::ActorContext;
+            ctx.wait(shell.into_actor(self).map(|(), _, ctx| ctx.stop()));
+        }
+    }
+}
+
+/// A receiver of this node.
+struct Receiver {
+    port: PortPath,
+    inlet: Inlet,
+    bell: Arc<Bell>,
+    waker: Waker,
+    seen: Cell<Condition>,
+    is_open: Cell<bool>,
+}
+
+type Answering = Pin<Box<dyn Future<Output = (Track, Outcome<Message>)>>>;
+
+struct Shell<C: ChannelType> {
+    birth: Birth,
+    inbox: Arc<Inbox>,
+    door: Arc<Door>,
+    clock: Clock,
+    rules: Rules<C>,
+    settings: Settings,
+    /// Why it could not be made.
+    birth_failure: Option<Failure>,
+    fragment: Fragment<Message>,
+    effects: Vec<Effect<Message>>,
+    wiring: Wiring,
+    network: Option<Network>,
+    letters: VecDeque<Letter>,
+    letters_since: Time,
+    receivers: BTreeMap<PortPath, Rc<Receiver>>,
+    by_end: HashMap<EndId, Rc<Receiver>>,
+    asks: HashMap<AskId, ReplyTo>,
+    last_ask: u64,
+    answering: FuturesUnordered<Answering>,
+    taps: Vec<TapSender>,
+    alarm: Time,
+    sleep: Pin<Box<tokio::time::Sleep>>,
+    /// Since when senders wait for a channel that does not run.
+    waiting_since: Option<Time>,
+}
+
+impl<C: ChannelType> Future for Shell<C> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let shell = self.get_mut();
+        match catch_unwind(AssertUnwindSafe(|| shell.turn(cx))) {
+            Ok(polled) => polled,
+            Err(panic) => {
+                shell.crash(panic_text(&*panic));
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<C: ChannelType> Unpin for Shell<C> {}
+
+impl<C: ChannelType> Shell<C> {
+    fn new(
+        birth: Birth,
+        settings: Result<Settings, Vec<crate::runtime::instance::ParamError>>,
+        policy: Policy,
+        inbox: Arc<Inbox>,
+        door: Arc<Door>,
+    ) -> Shell<C> {
+        let node = birth.environment.node().clone();
+        let clock = door.clock();
+        let network = match (&birth.path, birth.environment.service::<Router>()) {
+            (InstancePath::Channel(channel), Some(router)) => Some(Network::new((*router).clone(), channel)),
+            _ => None,
+        };
+        // The node's incarnation grows with each of its starts, the birth's life with each instance of one start.
+        let incarnation = network.as_ref().map_or(0, Network::incarnation);
+        let epoch = clock.now().0.max(incarnation).wrapping_add(birth.life);
+        let mut shell = Shell {
+            inbox,
+            clock,
+            rules: Rules::default(),
+            settings: Settings::default(),
+            birth_failure: None,
+            fragment: Fragment::new(node, epoch, policy),
+            effects: Vec::new(),
+            wiring: Wiring::default(),
+            network,
+            letters: VecDeque::new(),
+            letters_since: Time::default(),
+            receivers: BTreeMap::new(),
+            by_end: HashMap::new(),
+            asks: HashMap::new(),
+            last_ask: 0,
+            answering: FuturesUnordered::new(),
+            taps: Vec::new(),
+            alarm: Time::NEVER,
+            sleep: Box::pin(tokio::time::sleep_until(clock.instant(Time::default()))),
+            waiting_since: None,
+            birth,
+            door,
+        };
+        let configured = settings.map_err(Failure::Params).and_then(|settings| {
+            catch_unwind(AssertUnwindSafe(|| shell.configure(settings))).unwrap_or_else(|panic| {
+                Err(Failure::Panicked { what: "create".to_owned(), reason: panic_text(&*panic) })
+            })
+        });
+        if let Err(failure) = configured {
+            shell.inbox.fail(failure.clone());
+            shell.rules.is_mute = true;
+            shell.birth_failure = Some(failure);
+        }
+        shell.meet();
+        shell
+    }
+
+    /// Does all there is to do, up to a bound; then sleeps until there is more.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Poll::Ready(event) = self.inbox.poll_next(false, cx) {
+            match event {
+                Event::Op(Op::End, done) => {
+                    self.end();
+                    done.send(Ok(Value::Null));
+                    return Poll::Ready(());
+                }
+                Event::Op(op, done) => self.operate(op, done),
+                // It has no ports, and nobody can ask it for a turn: there is no type to name.
+                Event::Input(..) | Event::Turn(_) => {}
+            }
+        }
+        let now = self.clock.now();
+        self.allow_samples();
+        while let Some(order) = self.door.next_order() {
+            self.take_order(order, now);
+        }
+        let is_network_idle = self.hear_network(cx, now);
+        while let Poll::Ready(Some((track, outcome))) = self.answering.poll_next_unpin(cx) {
+            self.fragment.outcome(&mut self.rules, now, track, outcome, &mut self.effects);
+        }
+        if self.alarm != Time::NEVER && self.sleep.as_mut().poll(cx).is_ready() {
+            self.alarm = Time::NEVER;
+            self.fragment.tick(&mut self.rules, now, &mut self.effects);
+        }
+        self.read_letters(now);
+        self.obey(now);
+        self.bound_waiting(now);
+        if self.alarm != Time::NEVER && self.sleep.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+        let wants_letters = self.wants_letters();
+        let has_letters = wants_letters && !self.letters.is_empty();
+        if has_letters || !is_network_idle || !self.door.sleep(cx, wants_letters) {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    // ---- what the node wants ----
+
+    fn operate(&mut self, op: Op, done: Done) {
+        if let (Some(failure), false) = (&self.birth_failure, matches!(op, Op::Revive)) {
+            return done.send(Err(failure.clone()));
+        }
+        let outcome = match op {
+            Op::Ready | Op::End => Ok(()),
+            Op::Start if self.rules.is_mute => {
+                Err(Failure::Condition { what: "start".to_owned(), condition: self.inbox.condition().to_string() })
+            }
+            Op::Start => {
+                self.inbox.set_condition(Condition::Running);
+                Ok(())
+            }
+            Op::Stop => {
+                if !self.rules.is_mute {
+                    self.inbox.set_condition(Condition::Stopped);
+                }
+                Ok(())
+            }
+            Op::Update(dictionary) => Settings::read(&attributes::<C>(), &dictionary)
+                .map_err(Failure::Params)
+                .and_then(|settings| self.configure(settings)),
+            Op::Bind { port, .. } | Op::Unbind { port, .. } => {
+                Err(Failure::NoPort { direction: "output", port: port.to_string(), known: Vec::new() })
+            }
+            Op::Snapshot | Op::Restore { .. } | Op::Outputs => Ok(()),
+            Op::Revive => self.revive(),
+        };
+        done.send(outcome.map(|()| Value::Null));
+    }
+
+    fn configure(&mut self, settings: Settings) -> Result<(), Failure> {
+        let wrong = |error| Failure::Params(vec![error]);
+        let policy = settings.policy().map_err(wrong)?;
+        self.rules.kind.configure(&settings).map_err(wrong)?;
+        self.fragment.set_policy(policy);
+        self.door.set_policy(policy);
+        self.settings = settings;
+        Ok(())
+    }
+
+    fn revive(&mut self) -> Result<(), Failure> {
+        self.rules = Rules::default();
+        self.fragment.abandon(self.clock.now(), &mut self.effects);
+        let settings = match self.birth_failure.take() {
+            None => self.settings.clone(),
+            Some(_) => Settings::read(&attributes::<C>(), &self.birth.dictionary).map_err(Failure::Params)?,
+        };
+        self.configure(settings)?;
+        self.inbox.set_condition(Condition::Created);
+        Ok(())
+    }
+
+    /// The channel's own code panicked. What it held is lost with it; what is under way to receivers is not.
+    fn crash(&mut self, reason: String) {
+        let failure = Failure::Panicked { what: "the channel".to_owned(), reason };
+        tracing::warn!(channel = %self.birth.path, %failure, "a channel failed");
+        self.rules = Rules::default();
+        self.rules.is_mute = true;
+        self.fragment.abandon(self.clock.now(), &mut self.effects);
+        self.inbox.fail(failure.clone());
+        if let Some(watcher) = self.birth.environment.watcher() {
+            watcher.do_send(Ended { path: self.birth.path.clone(), life: self.birth.life, failure });
+        }
+    }
+
+    fn end(&mut self) {
+        let n_unread = self.letters.len() + self.door.shut();
+        let n_kept = self.fragment.counters().kept + n_unread as u64;
+        if n_kept > 0 {
+            tracing::info!(channel = %self.birth.path, n_kept, "a channel ended with messages that it kept");
+        }
+        self.inbox.set_condition(Condition::Gone);
+        self.inbox.close();
+    }
+
+    // ---- what comes in ----
+
+    fn take_order(&mut self, order: Order, now: Time) {
+        match order {
+            Order::Open(port, inlet) => {
+                let bell = Bell::new(self.door.clone(), port.clone());
+                let waker = Waker::from(bell.clone());
+                let seen = Cell::new(Condition::Created);
+                let receiver = Receiver { port: port.clone(), inlet, bell, waker, seen, is_open: Cell::new(false) };
+                let receiver = Rc::new(receiver);
+                self.fragment.set_open(&mut self.rules, now, &port, false, &mut self.effects);
+                if let Some(end) = self.fragment.end_of(&port) {
+                    self.by_end.insert(end, receiver.clone());
+                }
+                self.receivers.insert(port, receiver.clone());
+                self.look(&receiver, now);
+            }
+            Order::Close(port) => {
+                if let Some(end) = self.fragment.end_of(&port) {
+                    self.by_end.remove(&end);
+                    self.fragment.set_open(&mut self.rules, now, &port, false, &mut self.effects);
+                }
+                self.receivers.remove(&port);
+            }
+            Order::Look(port) => {
+                if let Some(receiver) = self.receivers.get(&port).cloned() {
+                    self.look(&receiver, now);
+                }
+            }
+            Order::Rewire(wiring) => {
+                self.fragment.connect(&mut self.rules, now, wiring.core(), &mut self.effects);
+                self.wiring = wiring;
+                let ends = self.receivers.iter();
+                let ends = ends.filter_map(|(port, receiver)| Some((self.fragment.end_of(port)?, receiver.clone())));
+                self.by_end = ends.collect();
+                // An end that is there anew starts closed: each receiver says again how it is.
+                for receiver in self.by_end.values().cloned().collect::<Vec<_>>() {
+                    if receiver.is_open.get() {
+                        self.fragment.set_open(&mut self.rules, now, &receiver.port, true, &mut self.effects);
+                    }
+                }
+            }
+            Order::TakeBack(port, messages) => self.fragment.take_back(now, &port, messages),
+            Order::Count(asker) => {
+                let mut counters = self.fragment.counters();
+                counters.kept += self.letters.len() as u64;
+                // Who asked may have given up waiting.
+                let _ = asker.send(counters);
+            }
+            Order::Tap(tap) => self.taps.push(tap),
+        }
+    }
+
+    /// Sees how a receiver is, and goes on handing over if it runs.
+    fn look(&mut self, receiver: &Rc<Receiver>, now: Time) {
+        receiver.bell.reset();
+        let mut cx = Context::from_waker(&receiver.waker);
+        while let Poll::Ready(condition) = receiver.inlet.poll_condition(receiver.seen.get(), &mut cx) {
+            receiver.seen.set(condition);
+        }
+        let is_open = receiver.seen.get() == Condition::Running;
+        if receiver.is_open.replace(is_open) != is_open {
+            self.fragment.set_open(&mut self.rules, now, &receiver.port, is_open, &mut self.effects);
+        }
+        if let (true, Some(end)) = (is_open, self.fragment.end_of(&receiver.port)) {
+            self.effects.push(Effect::Drain(end));
+        }
+    }
+
+    fn meet(&mut self) {
+        let nodes = self.network.as_ref().map(Network::nodes).unwrap_or_default();
+        let now = self.clock.now();
+        for node in nodes {
+            self.fragment.up(now, &node, &mut self.effects);
+        }
+    }
+
+    /// Hears what other nodes say; false when there may be more.
+    fn hear_network(&mut self, cx: &mut Context<'_>, now: Time) -> bool {
+        for _ in 0..FRAMES_PER_TURN {
+            let Some(Poll::Ready(arrival)) = self.network.as_mut().map(|network| network.poll(cx)) else { return true };
+            match arrival {
+                Arrival::Frame(from, frame) => {
+                    self.fragment.arrived(&mut self.rules, now, &from, frame, &mut self.effects);
+                }
+                Arrival::Up(node) => self.fragment.up(now, &node, &mut self.effects),
+                Arrival::Down(node) => self.fragment.down(&mut self.rules, now, &node, &mut self.effects),
+                Arrival::Unsure => self.meet(),
+            }
+        }
+        false
+    }
+
+    fn wants_letters(&self) -> bool {
+        self.inbox.condition() == Condition::Running && self.fragment.takes()
+    }
+
+    fn read_letters(&mut self, now: Time) {
+        if !self.wants_letters() {
+            return;
+        }
+        if self.letters.is_empty() {
+            let (since, n_refused) = self.door.take_letters(LETTERS_PER_TURN, &mut self.letters);
+            self.letters_since = since;
+            self.fragment.count_refused(n_refused);
+        }
+        while self.fragment.takes() {
+            let Some(Letter { from, message, reply }) = self.letters.pop_front() else { break };
+            let ask = reply.map(|reply| {
+                self.last_ask += 1;
+                self.asks.insert(AskId(self.last_ask), reply);
+                AskId(self.last_ask)
+            });
+            let sent = (from, message, ask);
+            self.fragment.sent(&mut self.rules, now, self.letters_since, sent, &mut self.effects);
+        }
+    }
+
+    /// A channel that does not run makes senders wait too, and no longer than its patience.
+    fn bound_waiting(&mut self, now: Time) {
+        if self.inbox.condition() == Condition::Running || !self.door.is_full() {
+            self.waiting_since = None;
+            return;
+        }
+        let until = *self.waiting_since.get_or_insert(now) + self.fragment.policy().patience;
+        if until <= now {
+            self.door.overrun();
+        } else {
+            self.wake_at(until);
+        }
+    }
+
+    // ---- what the fragment wishes ----
+
+    fn obey(&mut self, now: Time) {
+        loop {
+            self.fragment.flush(&mut self.rules, now, &mut self.effects);
+            if self.effects.is_empty() {
+                return;
+            }
+            for effect in std::mem::take(&mut self.effects) {
+                match effect {
+                    Effect::Drain(end) => self.hand_over(end, now),
+                    Effect::Post { to, frame } => self.post(&to, frame, now),
+                    Effect::Answer { ask, reply } => {
+                        if let Some(asker) = self.asks.remove(&ask) {
+                            asker.send(answer(reply));
+                        }
+                    }
+                    Effect::Tapped(sample) => {
+                        let from = self.door.source(sample.from);
+                        let tapped = tapped(sample, from);
+                        self.taps.iter().for_each(|tap| tap.show(&tapped));
+                    }
+                    Effect::Wake(at) => self.wake_at(at),
+                }
+            }
+        }
+    }
+
+    fn hand_over(&mut self, end: EndId, now: Time) {
+        let Some(receiver) = self.by_end.get(&end).cloned() else { return };
+        let answering = &self.answering;
+        loop {
+            let mut refusal = None;
+            self.fragment.drain(end, now, &mut self.effects, |Given { message, track }| {
+                let offered = match track {
+                    None => receiver.inlet.offer(message),
+                    Some(track) => {
+                        let (reply, answer) = ReplyTo::pair();
+                        let called = receiver.inlet.call(message, reply);
+                        if called.is_ok() {
+                            answering.push(Box::pin(async move { (track, outcome(answer.await)) }));
+                        }
+                        called
+                    }
+                };
+                match offered {
+                    Ok(()) => Ok(()),
+                    // The receiver's own policy: it counts what it refuses.
+                    Err(refused) if refused.why == Why::Overflow && track.is_none() => Ok(()),
+                    Err(refused) => {
+                        refusal = Some(refused.why);
+                        Err(refused.message)
+                    }
+                }
+            });
+            match refusal {
+                Some(Why::Full | Why::Overflow) => {
+                    let mut cx = Context::from_waker(&receiver.waker);
+                    if receiver.inlet.poll_room(&mut cx).is_pending() {
+                        return;
+                    }
+                }
+                // Ended: the node will unbind it or put another in its place.
+                Some(_) => {
+                    receiver.is_open.set(false);
+                    self.fragment.set_open(&mut self.rules, now, &receiver.port, false, &mut self.effects);
+                    return;
+                }
+                None => return,
+            }
+        }
+    }
+
+    fn post(&mut self, to: &crate::words::NodeName, frame: crate::logic::delivery::Frame<Message>, now: Time) {
+        let Some(network) = &self.network else { return };
+        let receivers = &self.wiring.receivers;
+        let posted = network.post(to, frame, |(component, port)| {
+            let path = PortPath { node: to.clone(), component: component.clone(), port: port.clone() };
+            receivers.get(&path).copied().unwrap_or(0)
+        });
+        self.fragment.count_unsendable(posted.n_unsendable);
+        if posted.is_congested {
+            self.fragment.congested(now, to, &mut self.effects);
+        }
+    }
+
+    fn wake_at(&mut self, at: Time) {
+        if at < self.alarm {
+            self.alarm = at;
+            self.sleep.as_mut().reset(self.clock.instant(at));
+        }
+    }
+
+    fn allow_samples(&mut self) {
+        if self.taps.is_empty() {
+            return;
+        }
+        self.taps.retain(TapSender::is_wanted);
+        let room = self.taps.iter().map(TapSender::room).max();
+        let n_missed = self.fragment.sample(room.map(|room| room.min(SAMPLES_PER_TURN) as u32));
+        self.taps.iter().for_each(|tap| tap.miss(n_missed));
+    }
+}
+
+fn answer(reply: Result<Option<Message>, Arc<str>>) -> Result<Message, Failure> {
+    match reply {
+        Ok(reply) => Ok(reply.unwrap_or_else(|| Message::new(Value::Null))),
+        Err(reason) => Err(Failure::Refused { what: "call".to_owned(), reason: reason.to_string() }),
+    }
+}
+
+fn outcome(answer: Result<Result<Message, Failure>, tokio::sync::oneshot::error::RecvError>) -> Outcome<Message> {
+    match answer {
+        Ok(Ok(reply)) => Outcome::Done(Some(reply)),
+        Ok(Err(failure)) => Outcome::Failed(failure.to_string().into()),
+        Err(_) => Outcome::Lost,
+    }
+}
