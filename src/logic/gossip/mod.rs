@@ -4,12 +4,32 @@
 //! dangles is hidden in the visible model, not deleted. Every push is a revision; replicas that know the same revisions show
 //! the same model. Pure values: the actor in `runtime::group` reads the clock and obeys.
 
+pub mod board;
+mod conflict;
+pub mod full;
+mod hash;
+pub mod history;
+pub mod message;
+pub mod protocol;
 pub mod push;
+pub mod registers;
+pub mod replica;
 pub mod report;
 pub mod revision;
 pub mod stamp;
+mod view;
 
+#[cfg(test)]
+mod laws;
+
+pub use board::Board;
+pub use full::Full;
+pub use history::History;
+pub use message::{GroupMessage, Heartbeat};
+pub use protocol::{Effect, News, Protocol, Timing};
 pub use push::{Conflict, Party, Push, PushRefused, Pushed};
+pub use registers::Registers;
+pub use replica::{Answer, Delta, Learned, Replica};
 pub use report::{Adoption, InstanceReport, InstanceState, Member, Outcome, Presence, Report, Status};
 pub use revision::{InvalidRevision, Revision, RevisionId, Snapshot, StateDigest, Writes, Written};
 pub use stamp::{Clock, Origin, Stamp, TooFarAhead};

@@ -1,0 +1,172 @@
+//! What the members of a group say about themselves, and what follows: who is there, how a revision fares, who is in step.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Adoption, Member, Outcome, Presence, Report, Revision, RevisionId, Snapshot, StateDigest, Status};
+use crate::{
+    model::Model,
+    words::{GroupName, NodeName},
+};
+
+/// The members and their last words.
+#[derive(Clone, Debug)]
+pub struct Board {
+    group: GroupName,
+    mine: Status,
+    statuses: BTreeMap<NodeName, Status>,
+    up: BTreeMap<NodeName, Option<StateDigest>>,
+}
+
+impl Board {
+    /// The board of a node that has heard of nobody.
+    pub fn new(group: GroupName, me: NodeName, incarnation: u64) -> Board {
+        Board { group, mine: Status::of(me, incarnation), statuses: BTreeMap::new(), up: BTreeMap::new() }
+    }
+
+    /// What this node says about itself.
+    pub fn mine(&self) -> &Status {
+        &self.mine
+    }
+
+    /// Notes that a node is connected; false when that is known.
+    pub fn up(&mut self, node: &NodeName) -> bool {
+        self.up.insert(node.clone(), None).is_none()
+    }
+
+    /// Notes that a node is gone; false when it was not there.
+    pub fn down(&mut self, node: &NodeName) -> bool {
+        self.up.remove(node).is_some()
+    }
+
+    /// Who is connected.
+    pub fn peers(&self) -> impl Iterator<Item = &NodeName> {
+        self.up.keys()
+    }
+
+    /// Whether a node is connected, or is this one.
+    pub fn is_up(&self, node: &NodeName) -> bool {
+        *node == self.mine.node || self.up.contains_key(node)
+    }
+
+    /// Notes what a node knows.
+    pub fn knows(&mut self, node: &NodeName, digest: StateDigest) {
+        self.up.insert(node.clone(), Some(digest));
+    }
+
+    /// Takes a node's word, when it is news; what it had not answered before comes back.
+    pub fn hear(&mut self, status: Status) -> Option<Vec<(RevisionId, Adoption)>> {
+        if status.node == self.mine.node {
+            return None;
+        }
+        let held = self.statuses.get(&status.node);
+        if held.is_some_and(|held| !status.supersedes(held)) {
+            return None;
+        }
+        let told = |id: &RevisionId, adoption: &Adoption| held.and_then(|held| held.outcome(id)) == Some(adoption);
+        let news = status.outcomes.iter().filter(|(id, adoption)| !told(id, adoption)).cloned().collect();
+        self.statuses.insert(status.node.clone(), status);
+        Some(news)
+    }
+
+    /// Whether a node's word of this age is already here.
+    pub fn has_heard(&self, node: &NodeName, incarnation: u64, version: u64) -> bool {
+        self.statuses.get(node).is_some_and(|held| (held.incarnation, held.version) >= (incarnation, version))
+    }
+
+    /// Notes how this node dealt with a target: an answer to every revision in it that it had not answered yet.
+    pub fn adopted<'a>(
+        &mut self,
+        target: &Snapshot,
+        adoption: &Adoption,
+        revisions: impl Iterator<Item = &'a Revision>,
+    ) -> Vec<RevisionId> {
+        let adoption = adoption.clone().bounded();
+        let latest = target.id().cloned();
+        let mut answered: Vec<RevisionId> = revisions
+            .filter(|revision| Some(&revision.id) == latest.as_ref() || self.mine.outcome(&revision.id).is_none())
+            .take(super::report::OUTCOMES_MAX)
+            .map(|revision| revision.id.clone())
+            .collect();
+        answered.reverse();
+        for id in &answered {
+            self.mine.record(id.clone(), adoption.clone());
+        }
+        self.mine.revision = latest;
+        match adoption {
+            Adoption::Adopted => self.mine.digest = Some(target.digest),
+            // The node runs what it ran before.
+            Adoption::RolledBack { .. } | Adoption::Refused { .. } => {}
+            Adoption::Degraded { .. } => self.mine.digest = None,
+        }
+        self.mine.version += 1;
+        answered
+    }
+
+    /// Takes this node's report; false when it says nothing new.
+    pub fn report(&mut self, report: Report) -> bool {
+        if self.mine.report == report {
+            return false;
+        }
+        self.mine.report = report;
+        self.mine.version += 1;
+        true
+    }
+
+    /// The nodes that the model attaches to the group.
+    pub fn attached(&self, model: &Model) -> BTreeSet<NodeName> {
+        let attached = model.nodes.iter().filter(|(_, node)| node.groups.contains(&self.group));
+        attached.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The members: all that the model attaches, and all that are connected.
+    pub fn members(&self, model: &Model, digest: StateDigest) -> Vec<Member> {
+        let attached = self.attached(model);
+        let mut names = attached.clone();
+        names.extend(self.up.keys().cloned());
+        names.insert(self.mine.node.clone());
+        let member = |node: NodeName| {
+            let presence = match (self.is_up(&node), attached.contains(&node)) {
+                (true, true) => Presence::Up,
+                (true, false) => Presence::Guest,
+                (false, _) => Presence::Absent,
+            };
+            let me = node == self.mine.node;
+            let status = if me { Some(self.mine.clone()) } else { self.statuses.get(&node).cloned() };
+            let in_step = me || self.up.get(&node) == Some(&Some(digest));
+            Member { node, presence, status, in_step }
+        };
+        names.into_iter().map(member).collect()
+    }
+
+    /// How a revision fares on each attached node.
+    pub fn outcomes(&self, revision: &RevisionId, model: &Model) -> Vec<(NodeName, Outcome)> {
+        let outcome = |node: NodeName| {
+            let status = if node == self.mine.node { Some(&self.mine) } else { self.statuses.get(&node) };
+            let outcome = match status.and_then(|status| status.outcome(revision)) {
+                Some(adoption) => Outcome::Done(adoption.clone()),
+                None if self.is_up(&node) => Outcome::Waiting,
+                None => Outcome::Unreachable,
+            };
+            (node, outcome)
+        };
+        self.attached(model).into_iter().map(outcome).collect()
+    }
+
+    /// Whether everyone who is there knows the same as this node and runs it.
+    pub fn has_converged(&self, model: &Model, digest: StateDigest) -> bool {
+        self.members(model, digest)
+            .iter()
+            .filter(|member| member.presence == Presence::Up)
+            .all(|member| member.in_step && member.status.as_ref().is_some_and(|status| status.digest == Some(digest)))
+    }
+
+    /// Whether more than half of the attached nodes, this one among them, know the same.
+    pub fn majority_in_step(&self, model: &Model, digest: StateDigest) -> bool {
+        let attached = self.attached(model);
+        let in_step = attached
+            .iter()
+            .filter(|node| **node == self.mine.node || self.up.get(*node) == Some(&Some(digest)))
+            .count();
+        attached.contains(&self.mine.node) && in_step * 2 > attached.len()
+    }
+}

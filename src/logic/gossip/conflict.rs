@@ -1,0 +1,95 @@
+//! Which pushes collided: finds, after a merge, what someone wrote without knowing of what stands in its way now.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{
+    Conflict, History, Party, Stamp, Writes,
+    registers::Registers,
+    stamp::ntp_of,
+    view::{culprit, visible},
+};
+use crate::model::change::{Cell, Change, Element, Register};
+
+/// A merge, seen from both sides.
+pub(super) struct Merge<'a> {
+    pub(super) old: &'a Registers,
+    pub(super) new: &'a Registers,
+    pub(super) history: &'a History,
+    /// Whether two writes are concurrent when the history no longer says.
+    pub(super) otherwise: &'a dyn Fn(Stamp, Stamp) -> bool,
+}
+
+impl Merge<'_> {
+    /// What of a revision that was just merged does not show.
+    pub(super) fn lost_by(&self, stamp: Stamp, writes: &Writes) -> Vec<Conflict> {
+        let mut lost = Vec::new();
+        for written in writes.iter() {
+            for (register, cell) in &written.cells {
+                if visible(self.new, &written.element, register) == cell.as_ref() {
+                    continue;
+                }
+                let whole = *register == Register::Here;
+                let conflict = self.conflict(&written.element, register, stamp, cell.as_ref());
+                let found = conflict.is_some();
+                lost.extend(conflict);
+                // An element that does not show at all: its registers go without saying.
+                if whole && found {
+                    break;
+                }
+            }
+        }
+        lost
+    }
+
+    /// What showed before and does not any more, though who wrote it was not known to who wrote what shows now.
+    pub(super) fn lost_in(&self, changes: &[Change], merged: Option<Stamp>) -> Vec<Conflict> {
+        // An element that does not show at all: the registers written along with it go without saying.
+        let hidden: BTreeSet<(&Element, Stamp)> = changes
+            .iter()
+            .filter(|change| change.register == Register::Here && change.after.is_none())
+            .filter_map(|change| Some((&change.element, self.old.get(&change.element, &Register::Here)?.stamp)))
+            .collect();
+        let mut lost = Vec::new();
+        for change in changes {
+            let Some(entry) = self.old.get(&change.element, &change.register) else { continue };
+            let showed = entry.cell == change.before;
+            let covered = change.register != Register::Here && hidden.contains(&(&change.element, entry.stamp));
+            if !showed || covered || Some(entry.stamp) == merged {
+                continue;
+            }
+            lost.extend(self.conflict(&change.element, &change.register, entry.stamp, entry.cell.as_ref()));
+        }
+        lost
+    }
+
+    fn conflict(&self, element: &Element, register: &Register, loser: Stamp, lost: Option<&Cell>) -> Option<Conflict> {
+        let held = self.new.get(element, register);
+        let winner = match held {
+            Some(entry) if entry.stamp != loser => entry.stamp,
+            Some(_) => culprit(self.new, element, register)?,
+            // Dropped without a trace: whoever removed it did so beyond the horizon.
+            None => Stamp::new(ntp_of(self.new.floor()), loser.origin()),
+        };
+        let concurrent = match self.history.concurrent(loser, winner) {
+            Some(concurrent) => concurrent,
+            None => (self.otherwise)(loser, winner),
+        };
+        concurrent.then(|| Conflict {
+            element: element.clone(),
+            register: register.clone(),
+            loser: self.party(loser),
+            winner: self.party(winner),
+            lost: lost.cloned(),
+            kept: visible(self.new, element, register).cloned(),
+        })
+    }
+
+    fn party(&self, stamp: Stamp) -> Party {
+        let revision = self.history.revision(stamp);
+        Party {
+            stamp,
+            revision: revision.map(|revision| revision.id.clone()),
+            by: revision.map_or_else(|| Arc::from(""), |revision| Arc::clone(&revision.by)),
+        }
+    }
+}

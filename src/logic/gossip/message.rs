@@ -1,0 +1,74 @@
+//! What replicas of a group say to each other.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Full, Origin, Revision, RevisionId, Stamp, StateDigest, Status, Writes};
+use crate::words::Time;
+
+/// A message between the members of a `Gossip` group.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum GroupMessage {
+    /// To all, a few times a second: whether we know the same.
+    Heartbeat(Heartbeat),
+    /// To all, at once when a revision is made. Who misses one before it asks.
+    Delta {
+        /// The revision.
+        revision: Arc<Revision>,
+        /// What it wrote.
+        writes: Writes,
+    },
+    /// To one that knows something else: what we know; it answers with what we lack.
+    Ask {
+        /// For each origin the revision up to which everything is known.
+        vector: BTreeMap<Origin, Stamp>,
+        /// The digest of everything known.
+        digest: StateDigest,
+        /// Whether the answer decides that the asker may start.
+        joining: bool,
+    },
+    /// The answer to `Ask` when little is missing.
+    Missing {
+        /// The revisions that were missing, oldest first.
+        deltas: Vec<(Arc<Revision>, Writes)>,
+        /// What the answerer knows.
+        vector: BTreeMap<Origin, Stamp>,
+    },
+    /// The answer to `Ask` when much is missing, or what differs cannot be told.
+    Full(Box<Full>),
+    /// To all when it changed, and to a newcomer: what a node says about itself.
+    Status(Box<Status>),
+}
+
+/// A sign of life, with what is needed to see that something is missing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// The digest of everything known.
+    pub digest: StateDigest,
+    /// Up to when removals are forgotten.
+    pub floor: Time,
+    /// The latest revision.
+    pub revision: Option<RevisionId>,
+    /// Which life of the node.
+    pub incarnation: u64,
+    /// The version of its status; who has an older one has missed it and asks.
+    pub status: u64,
+    /// The sender has not the receiver's latest status.
+    pub wants_status: bool,
+}
+
+impl GroupMessage {
+    /// Whether it may be large and so must not stand in the way of others.
+    pub fn is_bulk(&self) -> bool {
+        match self {
+            GroupMessage::Heartbeat(_) | GroupMessage::Ask { .. } => false,
+            GroupMessage::Delta { revision, .. } => revision.n_changes > SMALL_CHANGES,
+            GroupMessage::Missing { .. } | GroupMessage::Full(_) => true,
+            GroupMessage::Status(status) => !status.report.listed.is_empty(),
+        }
+    }
+}
+
+/// Up to so many changes a delta counts as small: some 16 KiB.
+const SMALL_CHANGES: u32 = 200;

@@ -1,0 +1,433 @@
+//! The `Gossip` protocol of one member, without clock, network and disk: told what happens, it says what to do.
+//!
+//! A push goes to all at once. Heartbeats carry a digest; who sees another digest twice asks, and gets what it misses. A member
+//! that starts asks before anything else, and is *synced* when someone has answered, or when nobody is there.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use super::{
+    Adoption, Answer, Board, Conflict, Full, GroupMessage, Heartbeat, Learned, Push, PushRefused, Pushed, Replica,
+    Report, RevisionId, Snapshot, StateDigest, TooFarAhead, replica::Delta,
+};
+use crate::words::{GroupName, NodeName, Time};
+
+/// The times of a group.
+#[derive(Clone, Debug)]
+pub struct Timing {
+    /// Between two heartbeats. What a lost delta costs, at worst twice.
+    pub heartbeat: Duration,
+    /// How long a member that starts waits for somebody to appear. Discovery takes some 10 ms; a busy machine, longer.
+    pub alone_after: Duration,
+    /// How long a member that starts waits for those who are there to answer.
+    pub answer_within: Duration,
+    /// How far ahead a stamp may be.
+    pub ahead_max: Duration,
+    /// How long removals are remembered. Who stays away longer takes the others' state as it is.
+    pub horizon: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Timing {
+        Timing {
+            heartbeat: Duration::from_millis(250),
+            alone_after: Duration::from_millis(1500),
+            answer_within: Duration::from_secs(10),
+            ahead_max: Duration::from_secs(1),
+            horizon: Duration::from_secs(24 * 3600),
+        }
+    }
+}
+
+/// An asked member that has not answered for so many heartbeats is asked again.
+const ASK_AGAIN_HEARTBEATS: u32 = 4;
+
+/// Removals are forgotten in steps of this part of the horizon, so that members rarely differ in it.
+const FLOOR_STEPS: u64 = 24;
+
+/// What the protocol wishes.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Send to one.
+    Send(NodeName, GroupMessage),
+    /// Send to everyone who is connected.
+    SendAll(GroupMessage),
+    /// Keep these revisions before going on.
+    Keep(Vec<Delta>),
+    /// Keep everything anew: too much has changed for single revisions.
+    KeepAll,
+    /// The model changed: what the node is to run.
+    Changed(Snapshot),
+    /// Tell.
+    Tell(News),
+}
+
+/// What is worth telling.
+#[derive(Clone, Debug, PartialEq)]
+pub enum News {
+    /// A member connected.
+    Up(NodeName),
+    /// A member is gone.
+    Down(NodeName),
+    /// The member may start; who answered, if anybody.
+    Synced(Option<NodeName>),
+    /// A revision became known.
+    Revised(Arc<super::Revision>),
+    /// A member dealt with a revision.
+    Answered(NodeName, RevisionId, Adoption),
+    /// Everyone who is there runs the same.
+    Converged(RevisionId),
+    /// Two pushes collided.
+    Collided(Conflict),
+    /// A peer's revision was refused because of a clock.
+    ClockAhead(NodeName, TooFarAhead),
+}
+
+/// What we know of another member.
+#[derive(Clone, Debug, Default)]
+struct Peer {
+    /// The digest in which it differs from us, and since when.
+    differs: Option<StateDigest>,
+    asked: Option<Time>,
+    warned: bool,
+}
+
+/// One member of a `Gossip` group.
+#[derive(Clone, Debug)]
+pub struct Protocol {
+    timing: Timing,
+    replica: Replica,
+    board: Board,
+    peers: BTreeMap<NodeName, Peer>,
+    started: Time,
+    next_heartbeat: Time,
+    synced: bool,
+    told_converged: Option<StateDigest>,
+}
+
+impl Protocol {
+    /// A member with what it had kept.
+    pub fn new(group: GroupName, replica: Replica, board_of: (NodeName, u64), timing: Timing, now: Time) -> Protocol {
+        let (me, incarnation) = board_of;
+        Protocol {
+            timing,
+            replica,
+            board: Board::new(group, me, incarnation),
+            peers: BTreeMap::new(),
+            started: now,
+            next_heartbeat: now,
+            synced: false,
+            told_converged: None,
+        }
+    }
+
+    /// What it knows.
+    pub fn replica(&self) -> &Replica {
+        &self.replica
+    }
+
+    /// What the members say about themselves.
+    pub fn board(&self) -> &Board {
+        &self.board
+    }
+
+    /// Whether the member may start what the model wants.
+    pub fn is_synced(&self) -> bool {
+        self.synced
+    }
+
+    /// A wanted model.
+    ///
+    /// # Errors
+    /// See [`PushRefused`].
+    pub fn push(&mut self, now: Time, push: Push, effects: &mut Vec<Effect>) -> Result<Pushed, PushRefused> {
+        if !self.synced {
+            return Err(PushRefused::NotSynced);
+        }
+        let (pushed, delta) = self.replica.push(now, push)?;
+        self.made(&pushed, delta, effects);
+        Ok(pushed)
+    }
+
+    /// Brings back the model of a revision, as a new one.
+    ///
+    /// # Errors
+    /// See [`PushRefused`].
+    pub fn rollback(
+        &mut self,
+        now: Time,
+        to: &RevisionId,
+        (by, from, message): (Arc<str>, Arc<str>, Arc<str>),
+        effects: &mut Vec<Effect>,
+    ) -> Result<Pushed, PushRefused> {
+        if !self.synced {
+            return Err(PushRefused::NotSynced);
+        }
+        let (pushed, delta) = self.replica.rollback(now, to, by, from, message)?;
+        self.made(&pushed, delta, effects);
+        Ok(pushed)
+    }
+
+    fn made(&mut self, pushed: &Pushed, delta: Option<Delta>, effects: &mut Vec<Effect>) {
+        let Some((revision, writes)) = delta else { return };
+        effects.push(Effect::Keep(vec![(Arc::clone(&revision), Arc::clone(&writes))]));
+        effects.push(Effect::SendAll(GroupMessage::Delta { revision: Arc::clone(&revision), writes }));
+        effects.push(Effect::Tell(News::Revised(revision)));
+        effects.extend(pushed.conflicts.iter().cloned().map(|conflict| Effect::Tell(News::Collided(conflict))));
+        effects.push(Effect::Changed(pushed.snapshot.clone()));
+    }
+
+    /// A peer connected.
+    pub fn peer_up(&mut self, now: Time, node: &NodeName, effects: &mut Vec<Effect>) {
+        if !self.board.up(node) {
+            return;
+        }
+        self.peers.insert(node.clone(), Peer::default());
+        effects.push(Effect::Tell(News::Up(node.clone())));
+        effects.push(Effect::Send(node.clone(), GroupMessage::Status(Box::new(self.board.mine().clone()))));
+        self.ask(now, node, effects);
+    }
+
+    /// A peer is gone.
+    pub fn peer_down(&mut self, node: &NodeName, effects: &mut Vec<Effect>) {
+        self.peers.remove(node);
+        if self.board.down(node) {
+            effects.push(Effect::Tell(News::Down(node.clone())));
+            self.converged(effects);
+        }
+    }
+
+    /// This node dealt with a target.
+    pub fn adopted(&mut self, target: &Snapshot, adoption: &Adoption, effects: &mut Vec<Effect>) {
+        let upto = target.revision.as_ref().map(|revision| revision.stamp);
+        let revisions = self.replica.history().revisions().map(|revision| &**revision);
+        let within = revisions.filter(|revision| Some(revision.stamp) <= upto);
+        let answered = self.board.adopted(target, adoption, within);
+        let me = self.board.mine().node.clone();
+        effects.extend(
+            answered.into_iter().map(|id| Effect::Tell(News::Answered(me.clone(), id, adoption.clone().bounded()))),
+        );
+        effects.push(Effect::SendAll(GroupMessage::Status(Box::new(self.board.mine().clone()))));
+        self.converged(effects);
+    }
+
+    /// What runs on this node.
+    pub fn report(&mut self, report: Report, effects: &mut Vec<Effect>) {
+        if self.board.report(report) {
+            effects.push(Effect::SendAll(GroupMessage::Status(Box::new(self.board.mine().clone()))));
+        }
+    }
+
+    /// When [`Protocol::tick`] wants to be called next.
+    pub fn next_tick(&self) -> Time {
+        self.next_heartbeat
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        if now < self.next_heartbeat {
+            return;
+        }
+        self.next_heartbeat = now + self.timing.heartbeat;
+        let peers: Vec<NodeName> = self.board.peers().cloned().collect();
+        for node in &peers {
+            effects.push(Effect::Send(node.clone(), GroupMessage::Heartbeat(self.heartbeat(node))));
+        }
+        if !self.synced {
+            let waited = now.since(self.started);
+            let alone = peers.is_empty() && waited >= self.timing.alone_after;
+            if alone || waited >= self.timing.answer_within {
+                self.sync(None, effects);
+            } else {
+                peers.iter().for_each(|node| self.ask(now, node, effects));
+            }
+        }
+        self.forget_removals(now, effects);
+    }
+
+    fn heartbeat(&self, to: &NodeName) -> Heartbeat {
+        Heartbeat {
+            digest: self.replica.digest(),
+            floor: self.replica.registers().floor(),
+            revision: self.replica.history().latest().map(|revision| revision.id.clone()),
+            incarnation: self.board.mine().incarnation,
+            status: self.board.mine().version,
+            wants_status: !self.board.has_heard(to, 0, 0),
+        }
+    }
+
+    /// A message arrived.
+    pub fn receive(&mut self, now: Time, from: &NodeName, message: GroupMessage, effects: &mut Vec<Effect>) {
+        match message {
+            GroupMessage::Heartbeat(heartbeat) => self.heard(now, from, &heartbeat, effects),
+            GroupMessage::Delta { revision, writes } => {
+                self.learn(now, from, &[(revision, writes)], true, effects);
+            }
+            GroupMessage::Ask { vector, digest, joining } => {
+                // Who knows the same needs no more than to hear it; a newcomer waits for just that.
+                if digest == self.replica.digest() && !joining {
+                    return;
+                }
+                let answer = match self.replica.answer(&vector, digest) {
+                    Answer::Missing(deltas) => GroupMessage::Missing { deltas, vector: self.replica.vector().clone() },
+                    Answer::Full(full) => GroupMessage::Full(full),
+                };
+                effects.push(Effect::Send(from.clone(), answer));
+                let ahead = |(origin, stamp)| self.replica.vector().get(origin).is_none_or(|known| known < stamp);
+                if vector.iter().any(ahead) {
+                    self.ask(now, from, effects);
+                }
+            }
+            GroupMessage::Missing { deltas, vector } => {
+                if let Some(peer) = self.peers.get_mut(from) {
+                    peer.asked = None;
+                }
+                if self.learn(now, from, &deltas, false, effects) {
+                    self.replica.caught_up(&vector);
+                    self.sync(Some(from), effects);
+                }
+            }
+            GroupMessage::Full(full) => self.absorb(now, from, *full, effects),
+            GroupMessage::Status(status) => {
+                let node = status.node.clone();
+                if let Some(news) = self.board.hear(*status) {
+                    effects.extend(
+                        news.into_iter().map(|(id, adoption)| Effect::Tell(News::Answered(node.clone(), id, adoption))),
+                    );
+                    self.converged(effects);
+                }
+            }
+        }
+    }
+
+    fn heard(&mut self, now: Time, from: &NodeName, heartbeat: &Heartbeat, effects: &mut Vec<Effect>) {
+        if self.board.up(from) {
+            self.peers.entry(from.clone()).or_default();
+            effects.push(Effect::Tell(News::Up(from.clone())));
+        }
+        self.board.knows(from, heartbeat.digest);
+        if heartbeat.wants_status {
+            effects.push(Effect::Send(from.clone(), GroupMessage::Status(Box::new(self.board.mine().clone()))));
+        }
+        if heartbeat.floor > self.replica.registers().floor()
+            && self.replica.digest_at(heartbeat.floor) == heartbeat.digest
+        {
+            self.replica.forget_removals(heartbeat.floor);
+            effects.push(Effect::KeepAll);
+        }
+        let mine = self.replica.digest();
+        let Some(peer) = self.peers.get_mut(from) else { return };
+        if heartbeat.digest == mine {
+            peer.differs = None;
+            peer.warned = false;
+            self.converged(effects);
+            return;
+        }
+        // The first time it may simply be a delta under way.
+        let again = peer.differs == Some(mine) || !self.synced;
+        peer.differs = Some(mine);
+        if again {
+            self.ask(now, from, effects);
+        }
+    }
+
+    fn ask(&mut self, now: Time, node: &NodeName, effects: &mut Vec<Effect>) {
+        let Some(peer) = self.peers.get_mut(node) else { return };
+        let patience = self.timing.heartbeat * ASK_AGAIN_HEARTBEATS;
+        if peer.asked.is_some_and(|asked| now.since(asked) < patience && asked <= now) {
+            return;
+        }
+        peer.asked = Some(now);
+        let (vector, digest) = (self.replica.vector().clone(), self.replica.digest());
+        effects.push(Effect::Send(node.clone(), GroupMessage::Ask { vector, digest, joining: !self.synced }));
+    }
+
+    /// Learns revisions; false when one was refused.
+    fn learn(
+        &mut self,
+        now: Time,
+        from: &NodeName,
+        deltas: &[Delta],
+        fill_gaps: bool,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let fresh: Vec<Delta> =
+            deltas.iter().filter(|(revision, _)| !self.replica.history().contains(revision.stamp)).cloned().collect();
+        let (learned, result) = self.replica.learn(now, &fresh);
+        if !learned.revisions.is_empty() {
+            effects.push(Effect::Keep(fresh[..learned.revisions.len()].to_vec()));
+        }
+        let gap = learned.gap;
+        self.learned(learned, effects);
+        if let Err(error) = result {
+            self.warn(from, error, effects);
+            return false;
+        }
+        if gap && fill_gaps {
+            self.ask(now, from, effects);
+        }
+        true
+    }
+
+    fn absorb(&mut self, now: Time, from: &NodeName, full: Full, effects: &mut Vec<Effect>) {
+        if let Some(peer) = self.peers.get_mut(from) {
+            peer.asked = None;
+        }
+        let before = self.replica.digest();
+        match self.replica.absorb(now, full) {
+            Ok(learned) => {
+                if self.replica.digest() != before {
+                    effects.push(Effect::KeepAll);
+                }
+                self.learned(learned, effects);
+                self.sync(Some(from), effects);
+            }
+            Err(error) => self.warn(from, error, effects),
+        }
+    }
+
+    fn learned(&mut self, learned: Learned, effects: &mut Vec<Effect>) {
+        let nothing = learned.revisions.is_empty() && learned.n_changes == 0;
+        effects.extend(learned.revisions.into_iter().map(|revision| Effect::Tell(News::Revised(revision))));
+        effects.extend(learned.conflicts.into_iter().map(|conflict| Effect::Tell(News::Collided(conflict))));
+        if !nothing {
+            effects.push(Effect::Changed(self.replica.snapshot()));
+        }
+    }
+
+    fn warn(&mut self, from: &NodeName, error: TooFarAhead, effects: &mut Vec<Effect>) {
+        let Some(peer) = self.peers.get_mut(from) else { return };
+        if !peer.warned {
+            peer.warned = true;
+            effects.push(Effect::Tell(News::ClockAhead(from.clone(), error)));
+        }
+    }
+
+    fn sync(&mut self, by: Option<&NodeName>, effects: &mut Vec<Effect>) {
+        if !self.synced {
+            self.synced = true;
+            effects.push(Effect::Tell(News::Synced(by.cloned())));
+            effects.push(Effect::Changed(self.replica.snapshot()));
+        }
+    }
+
+    fn converged(&mut self, effects: &mut Vec<Effect>) {
+        let digest = self.replica.digest();
+        let Some(latest) = self.replica.history().latest() else { return };
+        if self.told_converged != Some(digest) && self.board.has_converged(self.replica.model(), digest) {
+            self.told_converged = Some(digest);
+            effects.push(Effect::Tell(News::Converged(latest.id.clone())));
+        }
+    }
+
+    /// Forgets removals older than the horizon, when more than half of the members know the same: the others follow.
+    fn forget_removals(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        let step = u64::try_from(self.timing.horizon.as_micros()).unwrap_or(u64::MAX) / FLOOR_STEPS;
+        let (Some(until), true) = (now.micros().checked_sub(step * FLOOR_STEPS), step > 0) else { return };
+        let floor = Time(until / step * step);
+        let is_due = floor > self.replica.registers().floor();
+        if is_due && self.synced && self.board.majority_in_step(self.replica.model(), self.replica.digest()) {
+            self.replica.forget_removals(floor);
+            effects.push(Effect::KeepAll);
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! The registers of a replica: for each part of the model the last write, its stamp, and indexes to find what depends on it.
+//!
+//! A merge keeps the later write. A removal is a write too (a tombstone), remembered until the horizon has passed: `floor` is
+//! the time up to which tombstones are forgotten. What a replica with a floor does not have, and is not newer than the floor,
+//! has been removed.
+
+use std::{collections::BTreeMap, ops::Bound};
+
+use imbl::{OrdMap, OrdSet};
+
+use super::{Stamp, hash};
+use crate::{
+    model::{
+        ComponentId, Shared,
+        change::{Cell, Element, Register},
+    },
+    words::{ChannelName, ComponentName, GroupName, NodeName, PortName, Time},
+};
+
+/// A register's last write.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// When, and by whom.
+    pub stamp: Stamp,
+    /// What; `None` for removed.
+    pub cell: Option<Cell>,
+}
+
+/// The registers of one element.
+pub type Row = BTreeMap<Register, Entry>;
+
+/// All registers. A clone costs nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Registers {
+    rows: OrdMap<Element, Shared<Row>>,
+    /// Live places, in order of node and name: who claims to live where.
+    placed: OrdSet<(NodeName, ComponentName, ComponentId)>,
+    /// Live bindings by channel; by component they are found among the rows.
+    on_channel: OrdSet<(ChannelName, ComponentId, PortName)>,
+    /// Live registers that mention a node: hosts, fragments, memberships.
+    naming_node: OrdSet<(NodeName, Element, Register)>,
+    /// Live attachments by group.
+    attached: OrdSet<(GroupName, NodeName)>,
+    sum: u128,
+    floor: Time,
+}
+
+impl Registers {
+    /// The last write of a register.
+    pub fn get(&self, element: &Element, register: &Register) -> Option<&Entry> {
+        self.rows.get(element)?.get(register)
+    }
+
+    /// The registers of an element.
+    pub fn row(&self, element: &Element) -> impl Iterator<Item = (&Register, &Entry)> {
+        self.rows.get(element).into_iter().flat_map(|row| row.iter())
+    }
+
+    /// All registers in order of element and register.
+    pub fn iter(&self) -> impl Iterator<Item = (&Element, &Register, &Entry)> {
+        self.rows.iter().flat_map(|(element, row)| row.iter().map(move |(register, entry)| (element, register, entry)))
+    }
+
+    /// The elements, each with its registers.
+    pub fn rows(&self) -> impl Iterator<Item = (&Element, &Shared<Row>)> {
+        self.rows.iter()
+    }
+
+    /// How many registers there are, tombstones included.
+    pub fn len(&self) -> usize {
+        self.rows.values().map(|row| row.len()).sum()
+    }
+
+    /// Whether nothing was ever written.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The sum of the hashes of all registers: equal for equal contents, whatever the order of the writes was.
+    pub fn sum(&self) -> u128 {
+        self.sum
+    }
+
+    /// The time up to which removals are forgotten.
+    pub fn floor(&self) -> Time {
+        self.floor
+    }
+
+    /// Merges one write; says whether it won.
+    pub fn write(&mut self, element: &Element, register: &Register, entry: Entry) -> bool {
+        match self.get(element, register) {
+            Some(held) if !beats(&entry, held) => return false,
+            // Not known, and so old that its removal may have been forgotten.
+            None if entry.stamp.time() <= self.floor => return false,
+            _ => {}
+        }
+        self.put(element, register, Some(entry));
+        true
+    }
+
+    /// Merges everything that another replica has. It is complete: what it lacks below its floor was removed there.
+    pub fn merge(&mut self, other: &Registers) {
+        let mine = self.clone();
+        let floor_of_mine = self.floor;
+        for (element, register, entry) in other.iter() {
+            let known = self.get(element, register).is_some();
+            if known || entry.stamp.time() > floor_of_mine {
+                if self.get(element, register).is_none_or(|held| beats(entry, held)) {
+                    self.put(element, register, Some(entry.clone()));
+                }
+            }
+        }
+        for (element, register, entry) in mine.iter() {
+            if entry.stamp.time() <= other.floor && other.get(element, register).is_none() {
+                self.put(element, register, None);
+            }
+        }
+        self.raise_floor(other.floor);
+    }
+
+    /// Forgets removals up to a time. Only for a replica that has everything the group has written up to then.
+    pub fn raise_floor(&mut self, floor: Time) {
+        if floor <= self.floor {
+            return;
+        }
+        for (element, register) in self.tombstones_until(floor) {
+            self.put(&element, &register, None);
+        }
+        self.floor = floor;
+    }
+
+    /// What [`Registers::sum`] would be with a higher floor.
+    pub fn sum_at(&self, floor: Time) -> u128 {
+        let forgotten = self.tombstones_until(floor).into_iter().map(|(element, register)| {
+            self.get(&element, &register).map_or(0, |entry| hash::register(&element, &register, entry))
+        });
+        forgotten.fold(self.sum, u128::wrapping_sub)
+    }
+
+    fn tombstones_until(&self, floor: Time) -> Vec<(Element, Register)> {
+        let old = |entry: &Entry| entry.cell.is_none() && entry.stamp.time() <= floor;
+        self.iter().filter(|(.., entry)| old(entry)).map(|(e, r, _)| (e.clone(), r.clone())).collect()
+    }
+
+    /// Replaces a register, the indexes and the sum with it; `None` forgets it.
+    pub(super) fn put(&mut self, element: &Element, register: &Register, entry: Option<Entry>) {
+        if let Some(held) = self.get(element, register).cloned() {
+            self.sum = self.sum.wrapping_sub(hash::register(element, register, &held));
+            self.index(element, register, held.cell.as_ref(), false);
+        }
+        match entry {
+            Some(entry) => {
+                self.sum = self.sum.wrapping_add(hash::register(element, register, &entry));
+                self.index(element, register, entry.cell.as_ref(), true);
+                match self.rows.get_mut(element) {
+                    Some(row) => {
+                        row.to_mut().insert(register.clone(), entry);
+                    }
+                    None => {
+                        self.rows.insert(element.clone(), Shared::new(Row::from([(register.clone(), entry)])));
+                    }
+                }
+            }
+            None => {
+                let emptied = self.rows.get_mut(element).is_some_and(|row| {
+                    row.to_mut().remove(register);
+                    row.is_empty()
+                });
+                if emptied {
+                    self.rows.remove(element);
+                }
+            }
+        }
+    }
+
+    fn index(&mut self, element: &Element, register: &Register, cell: Option<&Cell>, live: bool) {
+        let Some(cell) = cell else { return };
+        match (element, register, cell) {
+            (Element::Component(id), Register::Here, Cell::Place(node, name)) => {
+                set(&mut self.placed, (node.clone(), name.clone(), *id), live);
+            }
+            (Element::Binding(id, port, channel), Register::Here, _) => {
+                set(&mut self.on_channel, (channel.clone(), *id, port.clone()), live);
+            }
+            (_, Register::Attached(group), _) => {
+                if let Element::Node(node) = element {
+                    set(&mut self.attached, (group.clone(), node.clone()), live);
+                }
+            }
+            (_, Register::Host, Cell::Node(node)) => {
+                set(&mut self.naming_node, (node.clone(), element.clone(), register.clone()), live);
+            }
+            (_, Register::HasFragment(node) | Register::Fragment(node, _) | Register::Member(node), _) => {
+                set(&mut self.naming_node, (node.clone(), element.clone(), register.clone()), live);
+            }
+            _ => {}
+        }
+    }
+
+    /// The components that claim to live on a node.
+    pub(super) fn placed_on<'a>(&'a self, node: &'a NodeName) -> impl Iterator<Item = ComponentId> + 'a {
+        let from = (node.clone(), smallest_component(), ComponentId(0));
+        self.placed.range(from..).take_while(move |(n, ..)| n == node).map(|(.., id)| *id)
+    }
+
+    /// The components that claim one place.
+    pub(super) fn rivals<'a>(
+        &'a self,
+        node: &'a NodeName,
+        name: &'a ComponentName,
+    ) -> impl Iterator<Item = ComponentId> + 'a {
+        let (from, to) =
+            ((node.clone(), name.clone(), ComponentId(0)), (node.clone(), name.clone(), ComponentId(u64::MAX)));
+        self.placed.range(from..=to).map(|(.., id)| *id)
+    }
+
+    /// The bindings of a component, removed ones included.
+    pub(super) fn bindings_of(&self, id: ComponentId) -> impl Iterator<Item = &Element> {
+        let from = Element::Binding(id, smallest_port(), smallest_channel());
+        self.rows
+            .range((Bound::Included(from), Bound::Unbounded))
+            .map(|(element, _)| element)
+            .take_while(move |element| matches!(element, Element::Binding(of, ..) if *of == id))
+    }
+
+    /// The live bindings of a channel.
+    pub(super) fn bindings_on<'a>(&'a self, channel: &'a ChannelName) -> impl Iterator<Item = Element> + 'a {
+        let from = (channel.clone(), ComponentId(0), smallest_port());
+        self.on_channel
+            .range(from..)
+            .take_while(move |(name, ..)| name == channel)
+            .map(|(channel, id, port)| Element::Binding(*id, port.clone(), channel.clone()))
+    }
+
+    /// The live registers that mention a node.
+    pub(super) fn naming_node<'a>(
+        &'a self,
+        node: &'a NodeName,
+    ) -> impl Iterator<Item = (&'a Element, &'a Register)> + 'a {
+        let from = (node.clone(), Element::Node(smallest_node()), Register::Here);
+        self.naming_node
+            .range(from..)
+            .take_while(move |(name, ..)| name == node)
+            .map(|(_, element, register)| (element, register))
+    }
+
+    /// The nodes with a live attachment to a group.
+    pub(super) fn attached_to<'a>(&'a self, group: &'a GroupName) -> impl Iterator<Item = &'a NodeName> + 'a {
+        let from = (group.clone(), smallest_node());
+        self.attached.range(from..).take_while(move |(name, _)| name == group).map(|(_, node)| node)
+    }
+}
+
+impl PartialEq for Registers {
+    fn eq(&self, other: &Registers) -> bool {
+        self.sum == other.sum && self.floor == other.floor && self.rows == other.rows
+    }
+}
+
+/// Whether a write stands against another: the later wins; of two with one stamp (an author who lost its clock) the one with
+/// the greater hash, so that all replicas choose alike.
+fn beats(entry: &Entry, held: &Entry) -> bool {
+    match entry.stamp.cmp(&held.stamp) {
+        std::cmp::Ordering::Equal => entry.cell != held.cell && hash::cell(&entry.cell) > hash::cell(&held.cell),
+        order => order.is_gt(),
+    }
+}
+
+fn set<T: Ord + Clone>(index: &mut OrdSet<T>, key: T, live: bool) {
+    if live {
+        index.insert(key);
+    } else {
+        index.remove(&key);
+    }
+}
+
+/// "-" is the smallest name there is: a range that starts with it misses nothing.
+const SMALLEST: &str = "-";
+
+fn smallest_node() -> NodeName {
+    NodeName::parse(SMALLEST).expect("a valid name")
+}
+
+fn smallest_component() -> ComponentName {
+    ComponentName::parse(SMALLEST).expect("a valid name")
+}
+
+fn smallest_port() -> PortName {
+    PortName::parse(SMALLEST).expect("a valid name")
+}
+
+fn smallest_channel() -> ChannelName {
+    ChannelName::parse(SMALLEST).expect("a valid name")
+}
