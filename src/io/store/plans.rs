@@ -1,0 +1,99 @@
+//! The plan under way, written ahead: after a crash it can be told from one that is through.
+
+use redb::ReadableTable;
+use serde::{Deserialize, Serialize};
+
+use super::{META, Store, StoreError, error::Fault, get, put, seal, unseal};
+use crate::logic::{
+    gossip::RevisionId,
+    plan::{Outcome, Plan, Record},
+};
+
+const PLAN: &str = "plan";
+/// The revisions that the plan under way leads from and to; not dropped from the history.
+pub(super) const PLAN_ENDS: &str = "plan-ends";
+const RECORDS: redb::TableDefinition<'_, u64, &[u8]> = redb::TableDefinition::new("plan-records");
+
+/// A plan that had begun when the process ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UnderWay {
+    /// The plan.
+    pub plan: Plan,
+    /// What ran before; `None` for nothing.
+    pub from: Option<RevisionId>,
+    /// What was to run.
+    pub to: Option<RevisionId>,
+    /// What had been written of it, in order. See [`crate::logic::plan::Run::resume`].
+    pub records: Vec<Record>,
+}
+
+impl Store {
+    /// Writes a plan ahead ([`Record::Began`]). It replaces the one before.
+    ///
+    /// # Errors
+    /// When the store cannot be written; nothing may be done of the plan then.
+    pub fn begin(&self, plan: &Plan, from: Option<&RevisionId>, to: Option<&RevisionId>) -> Result<(), StoreError> {
+        self.write(|txn| {
+            put(txn, PLAN, plan)?;
+            put(txn, PLAN_ENDS, &(from, to))?;
+            txn.open_table(RECORDS)?.retain(|_, _| false)?;
+            Ok(())
+        })
+    }
+
+    /// Writes how far the plan is. On disk when this returns, if [`Record::is_durable`]; [`Record::Ended`] closes the plan.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn log(&self, record: &Record) -> Result<(), StoreError> {
+        let write = |txn: &redb::WriteTransaction| {
+            if let Record::Ended(outcome) = record {
+                put(txn, "outcome", outcome)?;
+                let mut meta = txn.open_table(META)?;
+                meta.remove(PLAN)?;
+                meta.remove(PLAN_ENDS)?;
+                txn.open_table(RECORDS)?.retain(|_, _| false)?;
+                return Ok(());
+            }
+            let mut table = txn.open_table(RECORDS)?;
+            let next = table.last()?.map_or(0, |(key, _)| key.value() + 1);
+            table.insert(next, seal(record)?.as_slice())?;
+            Ok(())
+        };
+        if record.is_durable() { self.write(write) } else { self.write_soon(write) }
+    }
+
+    /// The plan that had begun and had not ended, if any.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn under_way(&self) -> Result<Option<UnderWay>, StoreError> {
+        self.read(|txn| {
+            let meta = txn.open_table(META)?;
+            let Some(plan) = get::<Plan>(&meta, PLAN)? else { return Ok(None) };
+            let (from, to) = get(&meta, PLAN_ENDS)?.unwrap_or_default();
+            if !plan.is_sound() {
+                return Err(Fault::Damaged("the plan under way contradicts itself".to_owned()));
+            }
+            let mut records = vec![Record::Began];
+            for entry in txn.open_table(RECORDS)?.iter()? {
+                records.push(unseal(entry?.1.value(), "a record of the plan under way")?);
+            }
+            Ok(Some(UnderWay { plan, from, to, records }))
+        })
+    }
+
+    /// How the last plan ended.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn last_outcome(&self) -> Result<Option<Outcome>, StoreError> {
+        self.read(|txn| get(&txn.open_table(META)?, "outcome"))
+    }
+}
+
+/// Makes the tables that are not there yet.
+pub(super) fn make_tables(txn: &redb::WriteTransaction) -> Result<(), Fault> {
+    txn.open_table(RECORDS)?;
+    Ok(())
+}
