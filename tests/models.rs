@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use enact::model::{Model, kmf};
+use enact::model::{Model, check::check, kmf};
 use serde_json::Value;
 
 /// Where the shared cases are; nothing when this checkout stands alone.
@@ -43,6 +43,19 @@ fn kevorees_models_load_or_are_refused_and_have_the_same_parts() {
         for (part, found) in found {
             assert_eq!(case[part], found, "{part} of {file}");
         }
+    }
+}
+
+#[test]
+fn a_model_is_valid_where_kevorees_validator_says_so() {
+    let Some(dir) = cases("models") else { return };
+    let index: Vec<Value> = serde_json::from_str(&fs::read_to_string(dir.join("index.json")).unwrap()).unwrap();
+    for case in index.iter().filter(|case| case["loads"] == true) {
+        let file = case["file"].as_str().unwrap();
+        let faults = check(&read(&dir.join(file)).unwrap());
+        let errors: Vec<String> =
+            faults.iter().filter(|fault| fault.is_error()).map(|fault| format!("{} {fault}", fault.code())).collect();
+        assert_eq!(case["validator"] == "ok", errors.is_empty(), "{file}: {} / {errors:?}", case["validator"]);
     }
 }
 

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::{
     Binding, ComponentId, DeployUnit, Edit, Instance, Kind, Model, TypeDefinition,
     change::{Cell, Element, Register, diff, patch},
+    check::{check, check_changes},
     digest, kmf,
     testing::{edited, edits, models, name},
 };
@@ -68,6 +69,19 @@ proptest! {
         prop_assert_eq!(digest::of(&a) == digest::of(&b), a == b);
         for (node, name, component) in b.components() {
             prop_assert_eq!(b.path_of(component.id), Some((node, name)));
+        }
+    }
+
+    #[test]
+    fn a_check_of_changes_finds_what_they_brought_and_nothing_that_is_not_there(a in models(), edits in edits()) {
+        let b = edited(a.clone(), &edits);
+        let (before, after) = (check(&a), check(&b));
+        let found = check_changes(&b, &diff(&a, &b));
+        for fault in &found {
+            prop_assert!(after.contains(fault), "{} is not there", fault);
+        }
+        for fault in after.iter().filter(|fault| !before.contains(fault)) {
+            prop_assert!(found.contains(fault), "{} was not found", fault);
         }
     }
 

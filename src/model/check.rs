@@ -1,1 +1,0 @@
-//! Checks a model and names every fault.
