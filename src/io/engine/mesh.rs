@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 
 use super::{
-    Address, Engine, NetworkEvent, Peer, PeerEvent, Role, Sighting, codec,
+    Address, Closer, Engine, NetworkEvent, Peer, PeerEvent, Role, Sighting, codec,
     dispatch::{self, Frame},
     service::{Reply, Services},
     wire::{Ticks, Wire},
@@ -47,7 +47,7 @@ enum Told {
     Vanished(Address),
     Hello(Hello),
     Refusal(Refusal),
-    Left { link: u64, theirs: u64 },
+    Left(Address),
     Garbage { who: String, detail: String },
 }
 
@@ -101,6 +101,7 @@ impl Asks {
 /// What all tasks share.
 pub(super) struct Shared {
     pub(super) me: Peer,
+    address: Address,
     pub(super) services: Services,
     pub(super) asks: Asks,
     pub(super) events: broadcast::Sender<PeerEvent>,
@@ -112,7 +113,7 @@ pub(super) struct Shared {
     pub(super) standing: watch::Sender<Standing>,
     wires: RwLock<HashMap<u64, (mpsc::Sender<Frame>, Arc<Wire>)>>,
     told: mpsc::Sender<Told>,
-    engine: OnceLock<Arc<dyn Engine>>,
+    closer: OnceLock<Closer>,
     stop: Notify,
     limits: Limits,
     ticks: Ticks,
@@ -129,9 +130,10 @@ pub(super) struct Mesh {
 
 impl Shared {
     /// What one node's tasks share, without a network.
-    fn new(me: Peer, limits: Limits, told: mpsc::Sender<Told>) -> Arc<Shared> {
+    fn new(me: Peer, address: Address, limits: Limits, told: mpsc::Sender<Told>) -> Arc<Shared> {
         Arc::new(Shared {
             me,
+            address,
             services: Services::default(),
             asks: Asks::default(),
             events: broadcast::channel(EVENTS_MAX).0,
@@ -142,7 +144,7 @@ impl Shared {
             standing: watch::channel(Standing::Joining).0,
             wires: RwLock::default(),
             told,
-            engine: OnceLock::new(),
+            closer: OnceLock::new(),
             stop: Notify::new(),
             limits,
             ticks: Ticks::start(),
@@ -151,7 +153,7 @@ impl Shared {
 
     /// For a router with nobody else around.
     pub(super) fn alone(me: Peer) -> Arc<Shared> {
-        let shared = Shared::new(me, Limits::default(), mpsc::channel(1).0);
+        let shared = Shared::new(me, Address("".into()), Limits::default(), mpsc::channel(1).0);
         shared.standing.send_replace(Standing::Member);
         shared
     }
@@ -186,7 +188,10 @@ impl Shared {
                 Ok(refusal) => self.tell(Told::Refusal(refusal)),
                 Err(error) => self.garbage("somebody unknown", error.to_string()),
             },
-            Kind::Bye => self.tell(Told::Left { link: header.to, theirs: header.from }),
+            Kind::Bye => match codec::decode::<String>(&payload, HELLO_MAX_BYTES) {
+                Ok(address) => self.tell(Told::Left(Address(address.into()))),
+                Err(error) => self.garbage("somebody unknown", error.to_string()),
+            },
             Kind::Ack | Kind::Data(_) | Kind::Probe(_) | Kind::Answer(_) | Kind::Want(_) => {
                 let wires = self.wires.read().unwrap_or_else(PoisonError::into_inner);
                 let taken = wires.get(&header.to).is_some_and(|(inbox, _)| inbox.try_send((header, payload)).is_ok());
@@ -224,16 +229,20 @@ impl Shared {
 
     async fn say_goodbye(&self) {
         const PAUSE: Duration = Duration::from_millis(2);
-        let up: Vec<_> = self.up.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
-        while !up.iter().all(|wire| wire.is_flushed() || !wire.up.load(Relaxed)) {
+        // The news that we are gone must not overtake the goodbye in the network's own queues.
+        const HEAD_START: Duration = Duration::from_millis(10);
+        let wires = self.all_wires();
+        while !wires.iter().all(|wire| wire.is_flushed() || !wire.up.load(Relaxed)) {
             tokio::time::sleep(PAUSE).await;
         }
-        for wire in &up {
-            wire.say_bye();
+        let Ok(body) = codec::encode(&*self.address.0) else { return };
+        for wire in &wires {
+            wire.say(plain_frame(Kind::Bye, &body));
         }
-        while !up.iter().all(|wire| wire.is_flushed()) {
+        while !wires.iter().all(|wire| wire.is_flushed() || !wire.up.load(Relaxed)) {
             tokio::time::sleep(PAUSE).await;
         }
+        tokio::time::sleep(HEAD_START).await;
     }
 
     /// Ends everything at once, without a word.
@@ -242,7 +251,7 @@ impl Shared {
         self.asks.give_up(None, &Reply::Closed);
         self.services.clear();
         self.stop.notify_one();
-        self.engine.get().map(|engine| engine.close())
+        self.closer.get().map(|close| close())
     }
 }
 
@@ -250,7 +259,7 @@ impl Mesh {
     /// The shared part and the task for a node that `me` shows to others.
     pub(super) fn new(me: Sighting, place: String, limits: Limits, times: Times) -> Mesh {
         let (tell, told) = mpsc::channel(TOLD_MAX);
-        let shared = Shared::new(me.peer.clone(), limits, tell);
+        let shared = Shared::new(me.peer.clone(), me.address.clone(), limits, tell);
         let peers = Peers::new(me, env!("CARGO_PKG_VERSION").to_owned(), place, times, shared.ticks.now());
         let (greetings, greetings_out) = mpsc::channel(GREETINGS_MAX);
         Mesh { shared, peers, told, greetings, greetings_out: Some(greetings_out) }
@@ -269,10 +278,10 @@ impl Mesh {
                     sender.send(&address, Lane::Control, frame);
                 }
             };
-            engine.spawn_outbox(&self.shared.me, Box::pin(task));
+            engine.spawn_outbox(None, Box::pin(task));
         }
-        // The engine is set once, here: a mesh is started by whoever made it.
-        let _ = self.shared.engine.set(engine.clone());
+        // Set once, here: whoever made a mesh starts it.
+        let _ = self.shared.closer.set(engine.closer());
         engine.clone().spawn(Box::pin(self.run(engine)));
     }
 
@@ -316,7 +325,7 @@ impl Mesh {
             Told::Vanished(address) => self.peers.vanished(now, &address, effects),
             Told::Hello(hello) => self.peers.greeted(now, hello, effects),
             Told::Refusal(refusal) => self.peers.refused(refusal, effects),
-            Told::Left { link, theirs } => self.peers.left(now, link, theirs, effects),
+            Told::Left(address) => self.peers.left(now, &address, effects),
             Told::Garbage { who, detail } => self.peers.garbage(&who, detail, effects),
         }
     }
@@ -356,10 +365,10 @@ impl Mesh {
     }
 
     fn open(&self, engine: &Arc<dyn Engine>, link: u64, peer: Peer, address: Address) {
-        let wire = Arc::new(Wire::new(link, peer.clone(), address, self.shared.limits, self.shared.ticks));
+        let wire = Arc::new(Wire::new(link, peer, address, self.shared.limits, self.shared.ticks));
         let (sender, frames) = mpsc::channel(FRAMES_MAX);
         self.shared.wires.write().unwrap_or_else(PoisonError::into_inner).insert(link, (sender, wire.clone()));
-        engine.spawn_outbox(&peer, Box::pin(wire.clone().outbox(engine.clone())));
+        engine.spawn_outbox(Some(&wire.address), Box::pin(wire.clone().outbox(engine.clone())));
         engine.spawn(Box::pin(dispatch::inbox(self.shared.clone(), wire, frames)));
     }
 
@@ -379,13 +388,11 @@ impl Mesh {
 
     /// A frame outside of the lanes: through the link's own outbox where there is one, so that it goes before its data.
     fn say(&self, address: &Address, link: u64, kind: Kind, body: &[u8]) {
-        let mut frame = vec![0; Header::LEN];
-        Header::plain(kind).write(&mut frame);
-        frame.extend_from_slice(body);
+        let frame = plain_frame(kind, body);
         match self.wire(link) {
-            Some(wire) => wire.say(frame.into()),
+            Some(wire) => wire.say(frame),
             // Full: the greeting comes again.
-            None => drop(self.greetings.try_send((address.clone(), frame.into()))),
+            None => drop(self.greetings.try_send((address.clone(), frame))),
         }
     }
 
@@ -437,4 +444,12 @@ impl Mesh {
             wire.end();
         }
     }
+}
+
+/// A frame outside of the lanes.
+fn plain_frame(kind: Kind, body: &[u8]) -> Bytes {
+    let mut frame = vec![0; Header::LEN];
+    Header::plain(kind).write(&mut frame);
+    frame.extend_from_slice(body);
+    frame.into()
 }

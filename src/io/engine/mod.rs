@@ -5,6 +5,7 @@
 //! name, requests with deadlines, and the view of who is up.
 
 pub mod codec;
+mod config;
 mod dispatch;
 mod envelope;
 mod mesh;
@@ -12,6 +13,7 @@ pub mod router;
 mod service;
 pub mod sim;
 mod wire;
+pub mod zenoh;
 
 #[cfg(test)]
 mod router_tests;
@@ -28,6 +30,7 @@ pub use crate::logic::{
 };
 pub use router::{AskError, PeerStats, Router, SendError, Stats};
 pub use service::{INBOX_MAX, Incoming, ReplyTo, ServiceId};
+pub use zenoh::{Config, start};
 
 /// The largest message, in bytes: what does not fit in a frame is cut and put together again up to this size.
 pub const MESSAGE_MAX_BYTES: usize = 64 * 1024 * 1024;
@@ -109,8 +112,9 @@ pub trait Engine: Send + Sync + 'static {
     /// given to [`Engine::spawn_outbox`]. No error: a frame that cannot be sent is a lost frame.
     fn send(&self, to: &Address, lane: Lane, frame: Bytes);
 
-    /// Runs a task that calls [`Engine::send`], in a place where its blocking delays nobody else.
-    fn spawn_outbox(&self, peer: &Peer, task: BoxFuture<'static, ()>);
+    /// Runs a task that calls [`Engine::send`], in a place where its blocking delays nobody else. Most or all of what it sends
+    /// goes to `to`, when that is given.
+    fn spawn_outbox(&self, to: Option<&Address>, task: BoxFuture<'static, ()>);
 
     /// Runs any other task of the layer above; never blocks.
     fn spawn(&self, task: BoxFuture<'static, ()>);
@@ -118,6 +122,9 @@ pub trait Engine: Send + Sync + 'static {
     /// Makes us visible to others, as what [`Sighting`] says.
     fn announce(&self);
 
-    /// Leaves the network at once, without waiting for that: the receiver tells when it is done. The second time it does nothing.
-    fn close(&self) -> oneshot::Receiver<()>;
+    /// What makes the engine leave the network. Does not own the engine: the last of it may have to go on a thread of its own.
+    fn closer(&self) -> Closer;
 }
+
+/// Makes an engine leave the network, without waiting for that: the receiver tells when it is done. May be called anywhere.
+pub type Closer = Box<dyn Fn() -> oneshot::Receiver<()> + Send + Sync>;

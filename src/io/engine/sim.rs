@@ -31,7 +31,7 @@ use tokio::{
 };
 
 use super::{
-    Address, Engine, EngineError, Lane, NetworkEvent, PROTOCOL, Peer, Role, Router, Sighting,
+    Address, Closer, Engine, EngineError, Lane, NetworkEvent, PROTOCOL, Peer, Role, Router, Sighting,
     mesh::{Mesh, Shared},
 };
 use crate::{
@@ -334,7 +334,7 @@ impl Engine for SimEngine {
         self.net.0.wake.notify_one();
     }
 
-    fn spawn_outbox(&self, _: &Peer, task: BoxFuture<'static, ()>) {
+    fn spawn_outbox(&self, _: Option<&Address>, task: BoxFuture<'static, ()>) {
         tokio::spawn(task);
     }
 
@@ -350,12 +350,18 @@ impl Engine for SimEngine {
         self.net.review(delay);
     }
 
-    fn close(&self) -> oneshot::Receiver<()> {
-        let (done, closed) = oneshot::channel();
-        self.net.lock().nodes.remove(&self.address);
-        let delay = self.net.lock().weather.delay_max;
-        self.net.review(delay);
-        let _ = done.send(());
-        closed
+    fn closer(&self) -> Closer {
+        let (net, address) = (self.net.clone(), self.address.clone());
+        Box::new(move || {
+            let (done, closed) = oneshot::channel();
+            let delay = {
+                let mut state = net.lock();
+                state.nodes.remove(&address);
+                state.weather.delay_max
+            };
+            net.review(delay);
+            let _ = done.send(());
+            closed
+        })
     }
 }

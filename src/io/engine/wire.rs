@@ -14,7 +14,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{Address, Engine, Peer, envelope, service::Reply};
 use crate::{
-    logic::link::{Counts, Full, Header, Kind, Lane, Limits, Link},
+    logic::link::{Counts, Full, Header, Lane, Limits, Link},
     words::Time,
 };
 
@@ -121,16 +121,6 @@ impl Wire {
         self.wake_after(state, Time(0));
     }
 
-    /// Says goodbye. What the peer has not acknowledged by now is lost.
-    pub(super) fn say_bye(&self) {
-        let mut frame = vec![0; Header::LEN];
-        let mut header = Header::plain(Kind::Bye);
-        let (from, to) = self.lock().link.ends();
-        (header.from, header.to) = (from, to.unwrap_or(0));
-        header.write(&mut frame);
-        self.say(frame.into());
-    }
-
     /// The peer's end is known; gives the number of messages that are lost by that.
     pub(super) fn bind(&self, theirs: u64) -> u64 {
         let mut state = self.lock();
@@ -170,9 +160,11 @@ impl Wire {
         lost
     }
 
+    /// Everything was sent and has arrived, as far as that is told.
     pub(super) fn is_flushed(&self) -> bool {
         let state = self.lock();
-        state.first.is_empty() && state.link.is_flushed()
+        // An outbox that is awake may still be sending what it took.
+        state.first.is_empty() && state.link.is_flushed() && state.asleep_until.is_some()
     }
 
     pub(super) fn counts(&self) -> (Counts, usize) {

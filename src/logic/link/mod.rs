@@ -119,11 +119,6 @@ impl Link {
         }
     }
 
-    /// What this end is called, here and by the peer's end.
-    pub fn ends(&self) -> (u64, Option<u64>) {
-        (self.mine, self.theirs)
-    }
-
     /// What was counted so far.
     pub fn counts(&self) -> Counts {
         self.counts

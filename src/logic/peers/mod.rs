@@ -279,14 +279,9 @@ impl Peers {
         }
     }
 
-    /// Somebody said goodbye over the link that we call `link` and it calls `theirs`.
-    pub fn left(&mut self, now: Time, link: u64, theirs: u64, effects: &mut Vec<Effect>) {
-        let leaves = |entry: &Entry| entry.link == link && entry.theirs == Some(theirs);
-        let Some(address) = self.entries.iter().find(|(_, entry)| leaves(entry)).map(|(address, _)| address.clone())
-        else {
-            return;
-        };
-        self.down(now, &address, DownReason::Left, effects);
+    /// Somebody said goodbye.
+    pub fn left(&mut self, now: Time, address: &Address, effects: &mut Vec<Effect>) {
+        self.down(now, address, DownReason::Left, effects);
     }
 
     /// A frame came over a link, at this time: a sign of life.
