@@ -9,3 +9,9 @@ pub mod logic;
 pub mod model;
 pub mod runtime;
 pub mod words;
+
+pub use enact_macros::{Component, component};
+pub use runtime::component::{Error, Message, ParamType, Result, from_value, prelude, testing, to_value};
+
+// The macros write `::enact::…`, also into the components of this crate's own tests.
+extern crate self as enact;

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use super::{Birth, Failure, Handle};
 use crate::{
+    logic::restart::Policy,
     model::{DeployUnit, Kind, TypeDefinition},
     words::{TypeRef, UnitRef},
 };
@@ -33,6 +34,8 @@ pub struct Bundle {
     pub unit: Arc<DeployUnit>,
     /// Makes instances. Node types have none: a node is made by a process.
     pub factory: Option<Arc<dyn Factory>>,
+    /// How often an instance is started again after a crash.
+    pub restart: Policy,
 }
 
 impl fmt::Debug for Bundle {

@@ -51,6 +51,12 @@ pub enum Failure {
         /// How long it had.
         limit: Duration,
     },
+    /// It did not come to its end, and was given up since the node waited for the instance.
+    #[error("{what} was given up: it did not come to an end while the node waited")]
+    GivenUp {
+        /// Which of its methods.
+        what: String,
+    },
     /// Its code blocks the thread and cannot be ended: the instance is left behind, and so is its arbiter.
     #[error("{what} blocks its thread and cannot be ended")]
     Zombie {
@@ -94,7 +100,10 @@ pub enum Failure {
 impl Failure {
     /// Whether the instance's code brought itself down: what supervision restarts.
     pub fn is_crash(&self) -> bool {
-        matches!(self, Failure::Panicked { .. } | Failure::TimedOut { .. } | Failure::Zombie { .. })
+        matches!(
+            self,
+            Failure::Panicked { .. } | Failure::GivenUp { .. } | Failure::TimedOut { .. } | Failure::Zombie { .. }
+        )
     }
 
     /// The failure with the name of the instance before it, for logs.

@@ -1,0 +1,174 @@
+//! Output ports: a component sends a value, and it goes into every channel that the port is bound to.
+
+use std::{fmt, marker::PhantomData, time::Duration};
+
+use tokio::time::timeout;
+
+use super::{Error, Result};
+use crate::{
+    runtime::instance::{Message, Payload, ReplyTo, Schema, Sink},
+    words::ChannelName,
+};
+
+/// An output port of a component type.
+#[derive(Clone, Copy, Debug)]
+pub struct OutputDef {
+    /// The name.
+    pub name: &'static str,
+    /// The schema of its messages.
+    pub schema: fn() -> Schema,
+    /// Whether it has to be bound.
+    pub required: bool,
+    /// What it is for.
+    pub doc: &'static str,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// Every channel took it.
+    Taken,
+    /// The port is bound to nothing: the message is dropped and counted.
+    Unbound,
+    /// A channel had no room (or has ended): it is dropped there, and counted. [`Out::deliver`] waits instead.
+    Refused,
+}
+
+/// Where an output port sends to, and what it has sent.
+#[derive(Default)]
+pub struct Links {
+    sinks: Vec<(ChannelName, Sink)>,
+    sent: u64,
+    dropped: u64,
+}
+
+/// An output port without its type: what the shell needs of it.
+pub trait OutPort {
+    /// The links of the port.
+    fn links(&mut self) -> &mut Links;
+}
+
+impl Links {
+    /// Adds a channel, or replaces the sink into it.
+    pub fn bind(&mut self, channel: ChannelName, sink: Sink) {
+        self.unbind(&channel);
+        self.sinks.push((channel, sink));
+    }
+
+    /// Removes a channel.
+    pub fn unbind(&mut self, channel: &ChannelName) {
+        self.sinks.retain(|(known, _)| known != channel);
+    }
+
+    /// Messages that were taken by at least one channel, and messages that were not taken.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.sent, self.dropped)
+    }
+
+    pub(super) fn send(&mut self, message: Message) -> Sent {
+        let Some(((_, last), others)) = self.sinks.split_last() else {
+            self.dropped += 1;
+            return Sent::Unbound;
+        };
+        let mut n_refused = 0;
+        for (_, sink) in others {
+            n_refused += u64::from(sink.offer(message.clone()).is_err());
+        }
+        n_refused += u64::from(last.offer(message).is_err());
+        self.sent += 1;
+        self.dropped += n_refused;
+        if n_refused == 0 { Sent::Taken } else { Sent::Refused }
+    }
+}
+
+/// An output port that carries `T`. Give it `#[output]` in a component.
+pub struct Out<T> {
+    links: Links,
+    carries: PhantomData<fn(T)>,
+}
+
+impl<T> Default for Out<T> {
+    fn default() -> Self {
+        Out { links: Links::default(), carries: PhantomData }
+    }
+}
+
+impl<T: Payload> Out<T> {
+    /// Sends a value into every channel that the port is bound to, without ever waiting. What is not taken is dropped and counted.
+    pub fn send(&mut self, value: T) -> Sent {
+        if self.links.sinks.is_empty() {
+            self.links.dropped += 1;
+            return Sent::Unbound;
+        }
+        self.links.send(Message::new(value))
+    }
+
+    /// Sends a value and waits until every channel has room for it: how a fast sender keeps pace with a slow receiver.
+    pub async fn deliver(&mut self, value: T) -> Sent {
+        if self.links.sinks.is_empty() {
+            self.links.dropped += 1;
+            return Sent::Unbound;
+        }
+        let message = Message::new(value);
+        let mut n_refused = 0;
+        for (_, sink) in &self.links.sinks {
+            n_refused += u64::from(sink.deliver(message.clone()).await.is_err());
+        }
+        self.links.sent += 1;
+        self.links.dropped += n_refused;
+        if n_refused == 0 { Sent::Taken } else { Sent::Refused }
+    }
+
+    /// Asks through the port and waits for the reply of one receiver, `limit` at most. The channel must carry calls (`Request`).
+    ///
+    /// # Errors
+    /// When the port is bound to nothing or to several channels, nobody answers in time, or the answer is an error.
+    pub async fn ask<R: Payload>(&mut self, value: T, limit: Duration) -> Result<R> {
+        let [(channel, sink)] = &self.links.sinks[..] else {
+            self.links.dropped += 1;
+            let n = self.links.sinks.len();
+            return Err(
+                format!("a call goes through a port that is bound to one channel; this one is bound to {n}").into()
+            );
+        };
+        let (reply, answer) = ReplyTo::pair();
+        if let Err(refused) = sink.call(Message::new(value), reply) {
+            self.links.dropped += 1;
+            return Err(format!("the call into channel \"{channel}\" was refused: {}", refused.why).into());
+        }
+        self.links.sent += 1;
+        match timeout(limit, answer).await {
+            Ok(Ok(answer)) => Ok(answer.map_err(Error::from)?.decode()?),
+            Ok(Err(_)) => Err(format!("the call into channel \"{channel}\" was dropped unanswered").into()),
+            Err(_) => Err(format!("the call into channel \"{channel}\" was not answered within {limit:?}").into()),
+        }
+    }
+
+    /// Whether anything is bound to the port.
+    pub fn is_bound(&self) -> bool {
+        !self.links.sinks.is_empty()
+    }
+
+    /// How many messages were not taken, since the port was not bound or a channel had no room.
+    pub fn dropped(&self) -> u64 {
+        self.links.dropped
+    }
+
+    /// The schema of the messages.
+    pub fn schema() -> Schema {
+        Schema::of::<T>()
+    }
+}
+
+impl<T> OutPort for Out<T> {
+    fn links(&mut self) -> &mut Links {
+        &mut self.links
+    }
+}
+
+impl<T> fmt::Debug for Out<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let channels: Vec<_> = self.links.sinks.iter().map(|(channel, _)| channel).collect();
+        write!(f, "Out({channels:?}, {} sent, {} dropped)", self.links.sent, self.links.dropped)
+    }
+}

@@ -1,0 +1,467 @@
+//! The actor around a component: takes events out of its inbox one at a time, runs the component's methods, catches its panics.
+//!
+//! One actix actor an instance. The component lives inside of ONE future on the actor's context, so an async method borrows it
+//! without being moved or boxed, and the next message waits its turn. User code runs nowhere but in here.
+
+use std::{future::poll_fn, mem, sync::Arc, task::Poll};
+
+use actix::{Actor, ActorContext, AsyncContext, Context, fut::wrap_future};
+use tracing::{Instrument, debug, error, info_span, warn};
+
+use super::{
+    Behaviour, Ctx, Error, Links, Me, Reply,
+    me::Turn,
+    timer::{Job, Timer},
+};
+use crate::{
+    model::Dictionary,
+    runtime::instance::{
+        Birth, Condition, Ended, Environment, Failure, Inbox, Message, Op, ReplyTo,
+        inbox::{Crash, Done, Event, Outcome},
+    },
+    words::{ChannelName, ComponentName, InstancePath, PortName, Value},
+};
+
+/// After so many events without a pause, timers are looked at and others on the same thread get their turn.
+const EVENTS_IN_A_ROW: u32 = 64;
+
+/// The actor. It owns the future that owns the component.
+pub(super) struct Shell<C: Behaviour> {
+    life: Option<Life<C>>,
+}
+
+impl<C: Behaviour> Shell<C> {
+    /// A shell for a component that will be made from its dictionary (or is made already, in tests).
+    pub(super) fn new(
+        inbox: Arc<Inbox>,
+        environment: Arc<Environment>,
+        dictionary: Dictionary,
+        component: Option<C>,
+    ) -> Shell<C> {
+        let name = match inbox.path() {
+            InstancePath::Component(_, name) => name.clone(),
+            other => ComponentName::parse(&other.to_string()).expect("the name of an instance is a name"),
+        };
+        let ctx = Ctx::new(name, inbox.clone(), environment.clone());
+        Shell { life: Some(Life { component, ctx, dictionary, broken: None, inbox, environment }) }
+    }
+
+    /// A shell for a component that is born.
+    pub(super) fn born(inbox: Arc<Inbox>, birth: Birth) -> Shell<C> {
+        Shell::new(inbox, birth.environment, birth.dictionary, None)
+    }
+}
+
+// The component is only ever used through its future; the actor itself is never pinned.
+impl<C: Behaviour> Unpin for Shell<C> {}
+
+impl<C: Behaviour> Actor for Shell<C> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        use actix::ActorFutureExt;
+        let Some(life) = self.life.take() else { return };
+        let span = info_span!("component", instance = %life.inbox.path());
+        let live = wrap_future::<_, Self>(live(life).instrument(span));
+        context.spawn(live.map(|(), _, context| context.stop()));
+    }
+}
+
+/// Everything there is of a component while it lives.
+struct Life<C: Behaviour> {
+    /// Absent before it is made, and when it cannot be made.
+    component: Option<C>,
+    ctx: Ctx<C>,
+    dictionary: Dictionary,
+    /// Why there is no component.
+    broken: Option<Failure>,
+    inbox: Arc<Inbox>,
+    environment: Arc<Environment>,
+}
+
+/// Closes the inbox however the life ends, so that nobody waits for an answer that never comes.
+struct Closing(Arc<Inbox>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        let left_over = self.0.close();
+        self.0.set_condition(Condition::Gone);
+        if !left_over.is_empty() {
+            debug!(instance = %self.0.path(), n_messages = left_over.len(), "an instance ended with messages in its queues");
+        }
+    }
+}
+
+async fn live<C: Behaviour>(mut life: Life<C>) {
+    let _closing = Closing(life.inbox.clone());
+    if life.component.is_none() {
+        life.make().await;
+    }
+    let mut n_in_a_row = 0;
+    loop {
+        match life.next(&mut n_in_a_row).await {
+            Next::Event(Event::Op(Op::End, done)) => {
+                let outcome = life.end().await;
+                drop(life);
+                done.send(outcome);
+                return;
+            }
+            Next::Event(Event::Op(op, done)) => life.obey(op, done).await,
+            Next::Event(Event::Input(port, message, reply)) => life.input(port, message, reply).await,
+            Next::Event(Event::Turn(turn)) => life.turn(turn).await,
+            Next::Timer(timer) => life.fire(timer).await,
+            Next::Pause => tokio::task::yield_now().await,
+        }
+    }
+}
+
+enum Next<C: Behaviour> {
+    Event(Event),
+    Timer(Timer<C>),
+    Pause,
+}
+
+impl<C: Behaviour> Life<C> {
+    fn is_running(&self) -> bool {
+        self.inbox.condition() == Condition::Running
+    }
+
+    /// What comes next. A component that is never idle looks at its timers, and lets others have their turn, now and then.
+    async fn next(&mut self, n_in_a_row: &mut u32) -> Next<C> {
+        let running = self.is_running();
+        *n_in_a_row += 1;
+        let pause = *n_in_a_row > EVENTS_IN_A_ROW;
+        let (inbox, timers) = (&self.inbox, &mut self.ctx.timers);
+        let next = poll_fn(|cx| {
+            if pause
+                && !timers.is_empty()
+                && let Some(timer) = timers.take_due(cx)
+            {
+                return Poll::Ready(Next::Timer(timer));
+            }
+            if pause {
+                return Poll::Ready(Next::Pause);
+            }
+            if let Poll::Ready(event) = inbox.poll_next(running, cx) {
+                return Poll::Ready(Next::Event(event));
+            }
+            match timers.take_due(cx) {
+                Some(timer) => Poll::Ready(Next::Timer(timer)),
+                None => Poll::Pending,
+            }
+        })
+        .await;
+        if pause || matches!(next, Next::Timer(_)) {
+            *n_in_a_row = 0;
+        }
+        next
+    }
+
+    // ---- made, revived, ended ----
+
+    async fn make(&mut self) {
+        let dictionary = self.dictionary.clone();
+        match self.inbox.run(async { C::build(&dictionary) }).await {
+            Ok(Ok(component)) => {
+                self.component = Some(component);
+                self.inbox.set_condition(Condition::Created);
+            }
+            Ok(Err(errors)) => self.break_down(Failure::Params(errors)),
+            Err(crash) => self.break_down(failure_of(crash, "create")),
+        }
+    }
+
+    fn break_down(&mut self, failure: Failure) {
+        self.inbox.fail(failure.clone());
+        self.broken = Some(failure);
+    }
+
+    async fn revive(&mut self) -> Outcome {
+        self.ctx.cancel_all().await;
+        let mut links: Vec<(&'static str, Links)> = Vec::new();
+        if let Some(component) = &mut self.component {
+            links = component.out_ports().into_iter().map(|(name, out)| (name, mem::take(out.links()))).collect();
+        }
+        self.discard().await;
+        self.broken = None;
+        self.make().await;
+        let Some(component) = &mut self.component else { return self.missing() };
+        for (name, out) in component.out_ports() {
+            if let Some(at) = links.iter().position(|(known, _)| *known == name) {
+                *out.links() = links.swap_remove(at).1;
+            }
+        }
+        Ok(Value::Null)
+    }
+
+    async fn end(&mut self) -> Outcome {
+        if self.is_running()
+            && let Err(failure) = self.stop().await
+        {
+            warn!(instance = %self.inbox.path(), %failure, "an instance did not stop well before it ended");
+        }
+        self.ctx.cancel_all().await;
+        self.discard().await;
+        Ok(Value::Null)
+    }
+
+    /// Drops the component; its `drop` is its own code too.
+    async fn discard(&mut self) {
+        let component = self.component.take();
+        if let Err(crash) = self.inbox.run(async move { drop(component) }).await {
+            let failure = failure_of(crash, "drop");
+            warn!(instance = %self.inbox.path(), %failure, "an instance failed while it was dropped");
+        }
+    }
+
+    fn missing(&self) -> Outcome {
+        Err(self.broken.clone().unwrap_or(Failure::Gone))
+    }
+
+    // ---- what the node wants ----
+
+    async fn obey(&mut self, op: Op, done: Done) {
+        let outcome = self.outcome_of(op).await;
+        done.send(outcome);
+    }
+
+    async fn outcome_of(&mut self, op: Op) -> Outcome {
+        if matches!(op, Op::Revive) {
+            return self.revive().await;
+        }
+        if self.component.is_none() {
+            return match op {
+                // Nothing runs, and nothing is bound: it is so already.
+                Op::Stop | Op::Unbind { .. } => Ok(Value::Null),
+                _ => self.missing(),
+            };
+        }
+        match op {
+            Op::Ready => Ok(Value::Null),
+            Op::Start => self.start().await,
+            Op::Stop => self.stop().await,
+            Op::Update(dictionary) => self.update(dictionary).await,
+            Op::Bind { port, channel, sink } => self.bind(&port, channel, Some(sink)),
+            Op::Unbind { port, channel } => self.bind(&port, channel, None),
+            Op::Snapshot => self.snapshot().await,
+            Op::Restore { version, state } => self.restore(&version, state).await,
+            Op::Outputs => Ok(self.outputs()),
+            Op::Revive | Op::End => unreachable!("answered by the callers"),
+        }
+    }
+
+    async fn start(&mut self) -> Outcome {
+        match self.inbox.condition() {
+            Condition::Running => return Ok(Value::Null),
+            Condition::Failed => return Err(self.refuse("start")),
+            _ => {}
+        }
+        let (component, ctx) = (self.component.as_mut().expect("looked at before"), &mut self.ctx);
+        let started = self.inbox.run(component.on_start(ctx)).await;
+        let outcome = self.judge(started, "start");
+        match &outcome {
+            Ok(_) => self.inbox.set_condition(Condition::Running),
+            // What a start that failed has begun is not left behind.
+            Err(_) => self.ctx.cancel_all().await,
+        }
+        outcome
+    }
+
+    async fn stop(&mut self) -> Outcome {
+        if !self.is_running() {
+            return Ok(Value::Null);
+        }
+        let (component, ctx) = (self.component.as_mut().expect("it is running"), &mut self.ctx);
+        let stopped = self.inbox.run(component.on_stop(ctx)).await;
+        let outcome = self.judge(stopped, "stop");
+        self.ctx.cancel_all().await;
+        if self.inbox.condition() != Condition::Failed {
+            // A stop method that returns an error has stopped all the same: nothing of it runs any more.
+            self.inbox.set_condition(Condition::Stopped);
+        }
+        outcome
+    }
+
+    async fn update(&mut self, dictionary: Dictionary) -> Outcome {
+        let running = self.is_running();
+        let component = self.component.as_mut().expect("looked at before");
+        let set = self.inbox.run(async { component.set(&dictionary) }).await;
+        let changed = match set {
+            Ok(Ok(changed)) => changed,
+            Ok(Err(errors)) => return Err(Failure::Params(errors)),
+            Err(crash) => return Err(self.crash(crash, "update")),
+        };
+        self.dictionary = dictionary;
+        if !running || changed.is_empty() {
+            return Ok(Value::Null);
+        }
+        let (component, ctx) = (self.component.as_mut().expect("looked at before"), &mut self.ctx);
+        let updated = self.inbox.run(component.on_update(&changed, ctx)).await;
+        self.judge(updated, "update")
+    }
+
+    fn bind(&mut self, port: &PortName, channel: ChannelName, sink: Option<crate::runtime::instance::Sink>) -> Outcome {
+        let mut ports = self.component.as_mut().expect("looked at before").out_ports();
+        let Some((_, out)) = ports.iter_mut().find(|(name, _)| *name == port.as_str()) else {
+            let known = ports.iter().map(|(name, _)| (*name).to_owned()).collect();
+            return Err(Failure::NoPort { direction: "output", port: port.to_string(), known });
+        };
+        match sink {
+            Some(sink) => out.links().bind(channel, sink),
+            None => out.links().unbind(&channel),
+        }
+        Ok(Value::Null)
+    }
+
+    async fn snapshot(&mut self) -> Outcome {
+        if self.inbox.condition() == Condition::Failed {
+            return Err(self.refuse("take a snapshot"));
+        }
+        let component = self.component.as_ref().expect("looked at before");
+        match self.inbox.run(async { component.snapshot() }).await {
+            Ok(Ok(state)) => Ok(state),
+            Ok(Err(reason)) => Err(refused("snapshot", &reason)),
+            Err(crash) => Err(self.crash(crash, "snapshot")),
+        }
+    }
+
+    async fn restore(&mut self, from: &str, state: Value) -> Outcome {
+        let component = self.component.as_mut().expect("looked at before");
+        let restore = async {
+            let state = if from == C::VERSION { state } else { C::upgrade(from, state)? };
+            component.restore(state)
+        };
+        let restored = self.inbox.run(restore).await;
+        self.judge(restored, "restore")
+    }
+
+    fn outputs(&mut self) -> Value {
+        let ports = self.component.as_mut().expect("looked at before").out_ports();
+        let counts = ports.into_iter().map(|(name, out)| {
+            let (sent, dropped) = out.links().counts();
+            (name.to_owned(), serde_json::json!({ "sent": sent, "dropped": dropped }))
+        });
+        Value::Object(counts.collect())
+    }
+
+    // ---- messages, closures, timers ----
+
+    async fn input(&mut self, port: usize, message: Message, reply: Option<ReplyTo>) {
+        let Some(component) = &mut self.component else { return };
+        let def = &C::INPUTS[port];
+        let handled = self.inbox.run(component.on_input(def.name, message, &mut self.ctx)).await;
+        match handled {
+            Ok(Ok(Reply(answer))) => {
+                if let Some(reply) = reply {
+                    reply.send(Ok(answer.unwrap_or_else(|| Message::new(()))));
+                }
+            }
+            Ok(Err(reason)) => self.input_refused(def.name, &reason, reply),
+            Err(crash) => {
+                let failure = self.crash_by_itself(crash, format!("input \"{}\"", def.name));
+                if let Some(reply) = reply {
+                    reply.send(Err(failure));
+                }
+            }
+        }
+    }
+
+    /// An input that returns an error is no crash: who called is told; when nobody called, the log is.
+    fn input_refused(&self, port: &str, reason: &Error, reply: Option<ReplyTo>) {
+        match reply {
+            Some(reply) => reply.send(Err(refused(&format!("input \"{port}\""), reason))),
+            None => warn!(instance = %self.inbox.path(), port, error = %reason, "an input refused a message"),
+        }
+    }
+
+    async fn turn(&mut self, turn: crate::runtime::instance::inbox::Turn) {
+        let Ok(turn) = turn.downcast::<Turn<C>>() else {
+            error!(instance = %self.inbox.path(), "a closure for another type of component was dropped");
+            return;
+        };
+        if self.inbox.condition() == Condition::Failed {
+            // Dropped: who asked is told that the component does not answer.
+            return;
+        }
+        let Some(component) = &mut self.component else { return };
+        let ctx = &mut self.ctx;
+        let ran = match *turn {
+            Turn::Now(work) => self.inbox.run(async { work(component, ctx) }).await,
+            Turn::Later(work) => self.inbox.run(work.start(component, ctx)).await,
+            Turn::TaskPanicked { name, reason } => {
+                self.crash_by_itself(Crash::Panicked(reason), format!("task \"{name}\""));
+                return;
+            }
+        };
+        if let Err(crash) = ran {
+            self.crash_by_itself(crash, "a closure from Me".to_owned());
+        }
+    }
+
+    async fn fire(&mut self, mut timer: Timer<C>) {
+        let Some(component) = &mut self.component else { return };
+        let ctx = &mut self.ctx;
+        let fired = match &mut timer.job {
+            Job::Now(work) => self.inbox.run(async { work(component, ctx) }).await,
+            Job::Later(work) => self.inbox.run(work.start(component, ctx)).await,
+        };
+        let name = timer.name.clone();
+        self.ctx.timers.fired(timer);
+        if let Err(crash) = fired {
+            self.crash_by_itself(crash, format!("timer \"{name}\""));
+        }
+    }
+
+    // ---- failures ----
+
+    fn judge(&mut self, ran: Result<super::Result, Crash>, what: &str) -> Outcome {
+        match ran {
+            Ok(Ok(())) => Ok(Value::Null),
+            Ok(Err(reason)) => Err(refused(what, &reason)),
+            Err(crash) => Err(self.crash(crash, what)),
+        }
+    }
+
+    /// The component's code came to no good end: it is failed until it is revived. Timers and tasks end; its queues stay.
+    fn crash(&mut self, crash: Crash, what: &str) -> Failure {
+        let failure = failure_of(crash, what);
+        self.ctx.abort_all();
+        self.inbox.fail(failure.clone());
+        failure
+    }
+
+    /// The same, while nobody waited for an outcome: the node is told, to start it again.
+    fn crash_by_itself(&mut self, crash: Crash, what: String) -> Failure {
+        let failure = self.crash(crash, &what);
+        let path = self.inbox.path().clone();
+        error!(instance = %path, %failure, "an instance failed");
+        if let Some(watcher) = self.environment.watcher() {
+            watcher.do_send(Ended { path, life: self.inbox.life(), failure: failure.clone() });
+        }
+        failure
+    }
+
+    fn refuse(&self, what: &str) -> Failure {
+        let condition = match self.inbox.cause() {
+            Some(cause) => format!("failed ({cause})"),
+            None => self.inbox.condition().to_string(),
+        };
+        Failure::Condition { what: what.to_owned(), condition }
+    }
+}
+
+fn refused(what: &str, reason: &Error) -> Failure {
+    Failure::Refused { what: what.to_owned(), reason: reason.to_string() }
+}
+
+fn failure_of(crash: Crash, what: &str) -> Failure {
+    match crash {
+        Crash::Panicked(reason) => Failure::Panicked { what: what.to_owned(), reason },
+        Crash::Aborted => Failure::GivenUp { what: what.to_owned() },
+    }
+}
+
+/// A reference to a component, from its inbox.
+pub(super) fn me<C: Behaviour>(inbox: &Arc<Inbox>) -> Me<C> {
+    Me::new(inbox.clone())
+}
