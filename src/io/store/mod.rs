@@ -12,6 +12,8 @@ mod plans;
 mod registers;
 mod revisions;
 mod states;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fs,

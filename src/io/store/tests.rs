@@ -1,0 +1,264 @@
+//! What is written is there afterwards: after the next start, after a crash, on a full disk; and a damaged file is noticed.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use proptest::{collection::vec, prelude::*};
+use tempfile::TempDir;
+
+use super::*;
+use crate::{
+    logic::{
+        gossip::{Origin, Revision, RevisionId, Stamp, StateDigest},
+        plan::{self, Outcome, Record, Way, run},
+    },
+    model::{
+        ComponentId, Model,
+        testing::{edited, edits, models, name},
+    },
+    words::{GroupName, Namespace, NodeName, Time, TypeRef},
+};
+
+fn node(text: &str) -> NodeName {
+    name(text)
+}
+
+fn id(number: u64) -> RevisionId {
+    RevisionId { number, origin: node("n0") }
+}
+
+fn revision(number: u64) -> Revision {
+    Revision {
+        id: id(number),
+        stamp: Stamp::new(number << 32, Origin::of(&node("n0"))),
+        previous: None,
+        parents: vec![],
+        by: "ana".into(),
+        from: "console".into(),
+        message: format!("the change number {number}").into(),
+        rolls_back_to: None,
+        n_changes: 1,
+        digest: StateDigest(u128::from(number)),
+    }
+}
+
+fn state(bytes: &[u8]) -> State {
+    let type_ref =
+        TypeRef { namespace: Namespace::parse("enact").unwrap(), name: name("Counter"), version: "1.0.0".into() };
+    State { type_ref, bytes: bytes.to_vec(), taken: Time::from_ms(7), hand_over: None }
+}
+
+fn a_plan() -> plan::Plan {
+    let mut wanted = Model::default();
+    let mut instance = crate::model::Instance::of(state(&[]).type_ref);
+    instance.dictionary.as_mut().unwrap().set(name("p"), "1");
+    let own = crate::model::Node { instance, ..Default::default() };
+    wanted.nodes.insert(node("n0"), own.into());
+    plan::plan(&Model::default(), &wanted.indexed(), &node("n0"))
+}
+
+/// The file as a crash would leave it: what is in the page cache now.
+fn crashed(store: &Store, to: &Path) -> Store {
+    fs::copy(store.path().unwrap(), to.join(FILE_NAME)).unwrap();
+    Store::open(to).unwrap()
+}
+
+#[test]
+fn a_node_is_one_incarnation_older_at_each_start() {
+    let dir = TempDir::new().unwrap();
+    for incarnation in 1..4 {
+        let store = Store::open(dir.path()).unwrap();
+        assert_eq!(store.take_up(&node("n0")).unwrap(), Identity { name: node("n0"), incarnation });
+    }
+    let store = Store::open(dir.path()).unwrap();
+    let error = store.take_up(&node("other")).unwrap_err();
+    assert!(matches!(&error, StoreError::OtherNode { owner, .. } if *owner == node("n0")), "{error}");
+    assert!(error.help().contains("--name n0"));
+    assert_eq!(store.identity().unwrap().unwrap().incarnation, 3);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 10, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_revision_gives_its_model_back(first in models(), changes in vec(edits(), 1..80), reopen in any::<bool>()) {
+        let dir = TempDir::new().unwrap();
+        let mut store = Store::open(dir.path()).unwrap();
+        let mut model = first;
+        let mut all = BTreeMap::new();
+        for (number, edits) in changes.iter().enumerate() {
+            model = edited(model, edits);
+            store.add_revision(&revision(number as u64), &model).unwrap();
+            all.insert(number as u64, model.clone());
+            if reopen && number % 7 == 3 {
+                drop(store);
+                store = Store::open(dir.path()).unwrap();
+            }
+        }
+        for (number, model) in &all {
+            prop_assert_eq!(store.model(&id(*number)).unwrap(), Some(model.clone()));
+        }
+        let newest = store.newest().unwrap().unwrap();
+        prop_assert_eq!(newest, (revision(all.len() as u64 - 1), model));
+        let told: Vec<u64> = store.revisions(3).unwrap().iter().map(|revision| revision.id.number).collect();
+        let expected: Vec<u64> = all.keys().rev().take(3).copied().collect();
+        prop_assert_eq!(told, expected, "the newest first");
+    }
+}
+
+#[test]
+fn the_history_is_bounded_but_keeps_what_a_way_back_needs() {
+    let store = Store::in_memory().unwrap().keeping(5);
+    let models: Vec<Model> = (0..200u64)
+        .map(|number| {
+            let mut model = Model::default();
+            model.repositories.insert(number.to_string().into());
+            model
+        })
+        .collect();
+    for (number, model) in models.iter().enumerate() {
+        store.add_revision(&revision(number as u64), model).unwrap();
+        if number == 10 {
+            store.set_good(&id(10)).unwrap();
+            store.begin(&a_plan(), Some(&id(9)), Some(&id(10))).unwrap();
+        }
+    }
+    let kept = store.revisions(usize::MAX).unwrap();
+    assert!(kept.len() < 5 + 2 * 64, "{} are kept", kept.len());
+    for number in 195..200 {
+        assert_eq!(store.model(&id(number)).unwrap().as_ref(), Some(&models[number as usize]));
+    }
+    assert_eq!(store.good().unwrap(), Some((revision(10), models[10].clone())));
+    assert_eq!(store.model(&id(9)).unwrap().as_ref(), Some(&models[9]));
+    assert_eq!(store.model(&id(100)).unwrap(), None);
+    store.add_revision(&revision(199), &models[0]).unwrap();
+    assert_eq!(store.model(&id(199)).unwrap().as_ref(), Some(&models[199]), "a revision never changes");
+}
+
+#[test]
+fn a_plan_that_a_crash_ended_is_found_and_one_that_is_through_is_not() {
+    let (dir, copy) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(store.under_way().unwrap(), None);
+    let plan = a_plan();
+    store.begin(&plan, None, Some(&id(1))).unwrap();
+    let rank = plan.steps[0].rank();
+    store.log(&Record::Passed(rank)).unwrap();
+    let records = |store: &Store| store.under_way().unwrap().unwrap().records;
+    assert_eq!(records(&store), [Record::Began, Record::Passed(rank)]);
+    let after_crash = records(&crashed(&store, copy.path()));
+    assert_eq!(after_crash[0], Record::Began, "what was promised is there, a record of progress may be");
+    assert_eq!(run::resumes(&after_crash), Way::Do);
+
+    let failure = plan::StepFailure { step: Some(0), what: "StartInstance".into(), cause: "no".into() };
+    store.log(&Record::Turned(failure.clone())).unwrap();
+    let copy = TempDir::new().unwrap();
+    let after_crash = crashed(&store, copy.path()).under_way().unwrap().unwrap();
+    assert_eq!(after_crash.records, [Record::Began, Record::Passed(rank), Record::Turned(failure.clone())]);
+    assert_eq!((after_crash.plan, after_crash.from, after_crash.to), (plan, None, Some(id(1))));
+    assert_eq!(run::resumes(&after_crash.records), Way::Undo);
+
+    let outcome = Outcome::RolledBack(failure);
+    store.log(&Record::Ended(outcome.clone())).unwrap();
+    let copy = TempDir::new().unwrap();
+    let after_crash = crashed(&store, copy.path());
+    assert_eq!(after_crash.under_way().unwrap(), None);
+    assert_eq!(after_crash.last_outcome().unwrap(), Some(outcome));
+}
+
+#[test]
+fn starts_are_counted_for_each_revision_within_a_span() {
+    let store = Store::in_memory().unwrap();
+    let at = |s: u64| Time::from_ms(s * 1000);
+    assert_eq!(store.count_boot(&id(1), at(0), at(0)).unwrap(), 1);
+    assert_eq!(store.count_boot(&id(1), at(50), at(0)).unwrap(), 2);
+    assert_eq!(store.count_boot(&id(1), at(120), at(60)).unwrap(), 1, "the others were long ago");
+    assert_eq!(store.count_boot(&id(2), at(121), at(61)).unwrap(), 1, "another revision");
+    store.forget_boots().unwrap();
+    assert_eq!(store.count_boot(&id(1), at(121), at(0)).unwrap(), 1);
+}
+
+#[test]
+fn a_state_is_kept_until_it_is_superseded_or_fetched() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let (a, b) = (ComponentId(1), ComponentId(2));
+    store.put_states(&[(a, state(b"one")), (b, state(b"two"))]).unwrap();
+    let moving = State { hand_over: Some(node("n1")), ..state(b"newer") };
+    store.put_state(a, &moving).unwrap();
+    drop(store);
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(store.states().unwrap(), [(a, moving), (b, state(b"two"))]);
+    store.forget_states(&[a]).unwrap();
+    assert_eq!(store.state(a).unwrap(), None);
+    assert_eq!(store.state(b).unwrap(), Some(state(b"two")));
+}
+
+#[test]
+fn a_group_finds_its_base_and_what_it_appended() {
+    let store = Store::in_memory().unwrap();
+    let (sync, lab) = (name::<GroupName>("sync"), name::<GroupName>("lab"));
+    store.append_group(&sync, b"a").unwrap();
+    store.append_group(&lab, b"x").unwrap();
+    store.append_group(&sync, b"b").unwrap();
+    assert_eq!(store.load_group(&sync).unwrap(), [b"a", b"b"]);
+    store.replace_group(&sync, b"base").unwrap();
+    store.append_group(&sync, b"c").unwrap();
+    assert_eq!(store.load_group(&sync).unwrap(), [b"base".to_vec(), b"c".to_vec()]);
+    assert_eq!(store.load_group(&lab).unwrap(), [b"x"]);
+    store.forget_group(&sync).unwrap();
+    assert!(store.load_group(&sync).unwrap().is_empty());
+}
+
+#[test]
+fn a_store_in_use_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let error = Store::open(dir.path()).unwrap_err();
+    assert!(matches!(error, StoreError::Locked { .. }), "{error}");
+    assert!(error.to_string().contains(FILE_NAME) && error.help().contains("--data"));
+    drop(store);
+    Store::open(dir.path()).unwrap();
+}
+
+#[test]
+fn a_damaged_file_is_noticed_and_named() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join(FILE_NAME);
+    fs::write(&file, b"this was never a store, whatever its name says").unwrap();
+    let error = Store::open(dir.path()).unwrap_err();
+    assert!(matches!(error, StoreError::Corrupted { .. }), "{error:?}");
+    assert!(error.to_string().contains(FILE_NAME) && error.help().contains("move"));
+    fs::remove_file(&file).unwrap();
+
+    let store = Store::open(dir.path()).unwrap();
+    store.put_state(ComponentId(1), &state(&[0x5a; 3000])).unwrap();
+    drop(store);
+    let mut bytes = fs::read(&file).unwrap();
+    let run = bytes.windows(64).position(|window| window == [0x5a; 64]).unwrap();
+    bytes[run + 10] = 0;
+    fs::write(&file, &bytes).unwrap();
+    let read = Store::open(dir.path()).and_then(|store| store.state(ComponentId(1)));
+    assert!(matches!(read, Err(StoreError::Corrupted { .. })), "{read:?}");
+    fs::write(&file, &bytes[..bytes.len() / 3]).unwrap();
+    let error = Store::open(dir.path()).unwrap_err();
+    assert!(matches!(error, StoreError::Corrupted { .. }), "{error:?}");
+}
+
+#[test]
+fn a_file_of_a_newer_schema_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    store.write(|txn| put(txn, "schema", &(SCHEMA + 1))).unwrap();
+    drop(store);
+    let error = Store::open(dir.path()).unwrap_err();
+    assert!(matches!(error, StoreError::Schema { found, known: SCHEMA, .. } if found == SCHEMA + 1), "{error}");
+    assert_eq!(error.help(), "use a newer enact");
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_named() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("data"), b"a file where a directory should be").unwrap();
+    let error = Store::open(&dir.path().join("data")).unwrap_err();
+    assert!(matches!(error, StoreError::Io { .. }) && error.to_string().contains("data"), "{error}");
+}
