@@ -83,3 +83,19 @@ pub struct Full {
     /// Conflicts that are remembered.
     pub conflicts: Vec<Conflict>,
 }
+
+impl Full {
+    /// The latest stamp in it.
+    pub fn latest(&self) -> Option<Stamp> {
+        self.registers.latest().into_iter().chain(self.log.iter().map(|(revision, _)| revision.stamp)).max()
+    }
+}
+
+/// What a member keeps on disk: a full state, and the revisions since.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Record {
+    /// Everything.
+    Full(Box<Full>),
+    /// What came after.
+    Deltas(Vec<(Arc<Revision>, Writes)>),
+}

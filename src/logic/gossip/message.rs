@@ -39,6 +39,8 @@ pub enum GroupMessage {
     Full(Box<Full>),
     /// To all when it changed, and to a newcomer: what a node says about itself.
     Status(Box<Status>),
+    /// What a group that users wrote says to its like.
+    Own(Vec<u8>),
 }
 
 /// A sign of life, with what is needed to see that something is missing.
@@ -65,10 +67,14 @@ impl GroupMessage {
             GroupMessage::Heartbeat(_) | GroupMessage::Ask { .. } => false,
             GroupMessage::Delta { revision, .. } => revision.n_changes > SMALL_CHANGES,
             GroupMessage::Missing { .. } | GroupMessage::Full(_) => true,
+            GroupMessage::Own(body) => body.len() > SMALL_BYTES,
             GroupMessage::Status(status) => !status.report.listed.is_empty(),
         }
     }
 }
+
+/// Up to so many bytes a message may go ahead of bulk.
+const SMALL_BYTES: usize = 16 * 1024;
 
 /// Up to so many changes a delta counts as small: some 16 KiB.
 const SMALL_CHANGES: u32 = 200;

@@ -23,7 +23,7 @@ mod view;
 mod laws;
 
 pub use board::Board;
-pub use full::Full;
+pub use full::{Full, Record};
 pub use history::History;
 pub use message::{GroupMessage, Heartbeat};
 pub use protocol::{Effect, News, Protocol, Timing};

@@ -287,6 +287,8 @@ impl Protocol {
                 }
             }
             GroupMessage::Full(full) => self.absorb(now, from, *full, effects),
+            // Says nothing to this protocol.
+            GroupMessage::Own(_) => {}
             GroupMessage::Status(status) => {
                 let node = status.node.clone();
                 if let Some(news) = self.board.hear(*status) {

@@ -10,7 +10,7 @@ use super::{
     Clock, Conflict, History, Origin, Push, PushRefused, Pushed, Revision, RevisionId, Snapshot, Stamp, StateDigest,
     TooFarAhead, Writes, Written,
     conflict::Merge,
-    full::{Full, LOG_WRITES_MAX, Packed, Undo},
+    full::{Full, LOG_WRITES_MAX, Packed, Record, Undo},
     registers::{Entry, Registers},
     view::{self, Key},
 };
@@ -355,12 +355,29 @@ impl Replica {
     /// # Errors
     /// [`TooFarAhead`] when something in it is stamped too far in the future; nothing was learned then.
     pub fn absorb(&mut self, now: Time, full: Full) -> Result<Learned, TooFarAhead> {
-        let Full { registers, vector, log, undo, conflicts } = full;
-        let latest = registers.latest().into_iter().chain(log.iter().map(|(revision, _)| revision.stamp)).max();
-        if let Some(latest) = latest {
+        if let Some(latest) = full.latest() {
             self.clock.check(now, latest)?;
+        }
+        Ok(self.take_in(full))
+    }
+
+    /// Takes in what this node itself had kept: believed whatever the clock says.
+    pub fn restore(&mut self, record: Record) {
+        match record {
+            Record::Full(full) => drop(self.take_in(*full)),
+            Record::Deltas(deltas) => {
+                for (revision, writes) in &deltas {
+                    self.merge_one(revision, writes);
+                }
+            }
+        }
+    }
+
+    fn take_in(&mut self, full: Full) -> Learned {
+        if let Some(latest) = full.latest() {
             self.clock.observe(latest);
         }
+        let Full { registers, vector, log, undo, conflicts } = full;
         let theirs = registers.unpack();
         let old = self.registers.clone();
         self.registers.merge(&theirs);
@@ -373,7 +390,7 @@ impl Replica {
         }
         found.retain(|conflict| self.history.collide(conflict.clone()));
         self.caught_up(&vector);
-        Ok(Learned { revisions, n_changes: changes.len(), conflicts: found, gap: false })
+        Learned { revisions, n_changes: changes.len(), conflicts: found, gap: false }
     }
 
     fn absorb_log(

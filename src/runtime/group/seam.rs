@@ -1,11 +1,13 @@
 //! What a group asks of its node, and what it is given: targets to adopt, events to tell, a place to keep bytes.
 
-use actix::Message;
+use std::fmt;
+
+use actix::{Message, Recipient};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    logic::gossip::{Adoption, Conflict, RevisionId, Snapshot},
-    words::NodeName,
+    logic::gossip::{Adoption, Conflict, RevisionId, Snapshot, Timing},
+    words::{GroupName, NodeName},
 };
 
 /// Asks the node to run a snapshot. The group sends one at a time and always the newest: while the node is at work, later
@@ -115,5 +117,26 @@ impl Keep for KeepNothing {
     }
     fn replace(&mut self, _base: &[u8]) -> Result<(), String> {
         Ok(())
+    }
+}
+
+/// Gives the place where a group keeps its state.
+pub type KeepOf = Box<dyn Fn(&GroupName) -> Box<dyn Keep> + Send + Sync>;
+
+/// What a node offers to its groups: a service of its `Environment`, beside the engine's `Router`.
+pub struct GroupHost {
+    /// Who runs targets.
+    pub adopt: Recipient<Adopt>,
+    /// Who is told what happens.
+    pub events: Recipient<GroupEvent>,
+    /// Where each group keeps its state.
+    pub keep: KeepOf,
+    /// The times of the groups.
+    pub timing: Timing,
+}
+
+impl fmt::Debug for GroupHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GroupHost")
     }
 }
