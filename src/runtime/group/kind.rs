@@ -170,5 +170,10 @@ pub fn bundle<G: GroupType>(crate_name: &str, crate_version: &str) -> Bundle {
     let unit = unit_of_crate(&definition.id, crate_name, crate_version);
     definition.units = vec![unit.id.clone()];
     let create = |birth: Birth| -> Result<Handle, Failure> { shell::create::<G>(birth) };
-    Bundle { definition: Arc::new(definition), unit: Arc::new(unit), factory: Some(Arc::new(create)) }
+    Bundle {
+        definition: Arc::new(definition),
+        unit: Arc::new(unit),
+        factory: Some(Arc::new(create)),
+        restart: crate::logic::restart::Policy::DEFAULT,
+    }
 }
