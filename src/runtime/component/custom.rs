@@ -12,13 +12,16 @@ use std::{
 use actix::{Actor, Addr, Context, Handler, MailboxError, Message as ActixMessage};
 use tracing::{error, warn};
 
-use super::{Error, Links, Reply, Result, Sent};
+use super::{
+    Error, InputDef, Links, OutputDef, ParamDef, Reply, Result, Sent,
+    definition::{Description, input_ports},
+};
 use crate::{
     logic::restart::Policy,
-    model::{DeployUnit, Dictionary, TypeDefinition},
+    model::Dictionary,
     runtime::instance::{
-        Birth, Bundle, Condition, Ended, Environment, Failure, Handle, Inbox, InputPort, Message, Op, Overflow,
-        inbox::{Event, Outcome, QUEUE_DEFAULT},
+        Birth, Bundle, Condition, Ended, Environment, Failure, Handle, Inbox, InputPort, Message, Op,
+        inbox::{Crash, Event, Outcome},
     },
     words::{InstancePath, PortName, Value},
 };
@@ -48,10 +51,29 @@ pub struct Input {
     pub message: Message,
 }
 
-/// A hand-written actor that can be a component.
+/// A hand-written actor that can be a component: what it is, and how to make it. `node().actor::<MyActor>()` registers it.
 pub trait CustomActor:
     Actor<Context = Context<Self>> + Handler<Start> + Handler<Stop> + Handler<Update> + Handler<Input>
 {
+    /// The name of the type, unique with the version in its namespace.
+    const NAME: &'static str;
+    /// The version: `1.0.0`.
+    const VERSION: &'static str;
+    /// The namespace; `enact` unless said otherwise.
+    const NAMESPACE: &'static str = "enact";
+    /// What it is, for people.
+    const DOC: &'static str = "";
+    /// Name and version of the crate that brings it: its deploy unit.
+    const CRATE: (&'static str, &'static str) = (Self::NAME, Self::VERSION);
+    /// The parameters; `Values` reads them from a dictionary.
+    const PARAMS: &'static [ParamDef] = &[];
+    /// The input ports.
+    const INPUTS: &'static [InputDef] = &[];
+    /// The output ports.
+    const OUTPUTS: &'static [OutputDef] = &[];
+    /// How often it is made anew after a crash.
+    const RESTART: Policy = Policy::DEFAULT;
+
     /// Makes the actor.
     ///
     /// # Errors
@@ -116,29 +138,31 @@ impl fmt::Debug for Outputs {
     }
 }
 
-/// Everything that the catalog needs to know about a hand-written actor: you bring the definition and the deploy unit.
-pub fn bundle<A: CustomActor>(definition: TypeDefinition, unit: DeployUnit) -> Bundle {
-    let port = |port: &crate::model::PortDefinition| InputPort {
-        name: port.name.clone(),
-        queue: QUEUE_DEFAULT,
-        overflow: Overflow::Wait,
-        schema: port.schema,
+/// Everything that the catalog needs to know about a hand-written actor.
+///
+/// # Panics
+/// When the type's name or namespace is no name.
+pub fn bundle<A: CustomActor>() -> Bundle {
+    let description = Description {
+        namespace: A::NAMESPACE,
+        name: A::NAME,
+        version: A::VERSION,
+        doc: A::DOC,
+        from: A::CRATE,
+        params: A::PARAMS,
+        inputs: A::INPUTS,
+        outputs: A::OUTPUTS,
+        restart: A::RESTART,
     };
-    let ports: Arc<[InputPort]> = definition.provided.iter().map(port).collect();
-    let factory = move |birth: Birth| create::<A>(birth, ports.clone());
-    Bundle {
-        definition: Arc::new(definition),
-        unit: Arc::new(unit),
-        factory: Some(Arc::new(factory)),
-        restart: Policy::DEFAULT,
-    }
+    let ports = input_ports(A::INPUTS);
+    description.bundle(move |birth: Birth| create::<A>(birth, ports.clone()))
 }
 
 fn create<A: CustomActor>(birth: Birth, ports: Arc<[InputPort]>) -> Result<Handle, Failure> {
     let inbox = Inbox::new(birth.path.clone(), birth.definition.kind, birth.life, ports);
     let handle = Handle::new(inbox.clone());
     let arbiter = birth.arbiter.clone();
-    if arbiter.spawn(live::<A>(inbox, birth)) { Ok(handle) } else { Err(Failure::Gone) }
+    if arbiter.spawn(live::<A>(inbox, birth)) { Ok(handle) } else { Err(Failure::NoArbiter) }
 }
 
 /// The shell of a custom actor: it gives the actor what comes, one thing at a time.
@@ -206,7 +230,8 @@ impl<A: CustomActor> Life<A> {
                 return;
             }
             Ok(Err(reason)) => Failure::Refused { what: "create".to_owned(), reason: reason.to_string() },
-            Err(crash) => Failure::Other(format!("create failed: {crash:?}")),
+            Err(Crash::Panicked(reason)) => Failure::Panicked { what: "create".to_owned(), reason },
+            Err(Crash::Aborted) => Failure::GivenUp { what: "create".to_owned() },
         };
         self.inbox.fail(failure);
     }
@@ -291,4 +316,162 @@ impl<A: CustomActor> Life<A> {
 
 fn refused(what: &str, reason: &Error) -> Failure {
     Failure::Refused { what: what.to_owned(), reason: reason.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        runtime::{
+            component::{ParamType, Values},
+            instance::{Accept, Refused, ReplyTo, Sink},
+        },
+        words::{AttributeName, NodeName},
+    };
+
+    /// Adds what it gets, as an actor that was there before Enact.
+    struct Adder {
+        outputs: Outputs,
+        step: i64,
+        sum: i64,
+    }
+
+    impl Actor for Adder {
+        type Context = Context<Self>;
+    }
+
+    impl CustomActor for Adder {
+        const NAME: &'static str = "Adder";
+        const VERSION: &'static str = "1";
+        const PARAMS: &'static [ParamDef] = &[ParamDef { default: Some("1"), ..ParamDef::of::<i64>("step") }];
+        const INPUTS: &'static [InputDef] = &[InputDef::of::<i64>("add")];
+        const OUTPUTS: &'static [OutputDef] = &[OutputDef::of::<i64>("sum")];
+
+        fn make(made: Made) -> Result<Self> {
+            Ok(Adder { step: step(&made.dictionary)?, outputs: made.outputs, sum: 0 })
+        }
+    }
+
+    fn step(dictionary: &Dictionary) -> Result<i64> {
+        let mut values = Values::new(Adder::PARAMS, dictionary);
+        let step = values.get("step");
+        values.finish().map_err(Failure::Params)?;
+        Ok(step.unwrap_or(1))
+    }
+
+    impl Handler<Start> for Adder {
+        type Result = Result;
+        fn handle(&mut self, _: Start, _: &mut Context<Self>) -> Result {
+            if self.step == 0 { Err("a step of 0 adds nothing".into()) } else { Ok(()) }
+        }
+    }
+
+    impl Handler<Stop> for Adder {
+        type Result = Result;
+        fn handle(&mut self, _: Stop, _: &mut Context<Self>) -> Result {
+            Ok(())
+        }
+    }
+
+    impl Handler<Update> for Adder {
+        type Result = Result;
+        fn handle(&mut self, Update(dictionary): Update, _: &mut Context<Self>) -> Result {
+            self.step = step(&dictionary)?;
+            Ok(())
+        }
+    }
+
+    impl Handler<Input> for Adder {
+        type Result = Result<Reply>;
+        fn handle(&mut self, input: Input, _: &mut Context<Self>) -> Result<Reply> {
+            let n: i64 = input.message.decode()?;
+            assert!(n < 100, "{n} is too much");
+            self.sum += n * self.step;
+            self.outputs.send("sum", Message::new(self.sum))?;
+            Ok(Reply::of(self.sum))
+        }
+    }
+
+    struct Heard(tokio::sync::mpsc::UnboundedSender<Message>);
+
+    impl Accept for Heard {
+        fn offer(&self, message: Message) -> Result<(), Refused> {
+            self.0.send(message).unwrap();
+            Ok(())
+        }
+        fn call(&self, message: Message, _: ReplyTo) -> Result<(), Refused> {
+            self.offer(message)
+        }
+        fn poll_room(&self, _: &mut std::task::Context<'_>) -> std::task::Poll<()> {
+            std::task::Poll::Ready(())
+        }
+    }
+
+    fn dictionary(step: &str) -> Dictionary {
+        [(AttributeName::parse("step").unwrap(), step.into())].into_iter().collect()
+    }
+
+    fn born(step: &str) -> Handle {
+        let bundle = bundle::<Adder>();
+        assert_eq!(bundle.definition.attribute("step").unwrap().datatype, i64::DATATYPE);
+        let node = NodeName::parse("here").unwrap();
+        let birth = Birth {
+            path: InstancePath::Component(node.clone(), "adder".parse().unwrap()),
+            life: 1,
+            definition: bundle.definition.clone(),
+            dictionary: dictionary(step),
+            arbiter: actix_rt::Arbiter::current(),
+            environment: Arc::new(Environment::new(node)),
+        };
+        bundle.factory.unwrap().create(birth).unwrap()
+    }
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    #[actix_rt::test]
+    async fn a_hand_written_actor_is_a_component() {
+        let handle = born("2");
+        let (tx, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let (port, channel) = (PortName::parse("sum").unwrap(), "c".parse().unwrap());
+        handle.bind(port, channel, Sink::new(Heard(tx)), LIMIT).await.unwrap();
+        handle.start(LIMIT).await.unwrap();
+        let sum: i64 = handle.call("add", Message::new(20_i64), LIMIT).await.unwrap().decode().unwrap();
+        assert_eq!(sum, 40);
+        handle.update(dictionary("-1"), LIMIT).await.unwrap();
+        assert!(handle.update(dictionary("x"), LIMIT).await.unwrap_err().to_string().contains("is not a i64"));
+        let sum: i64 = handle.call("add", Message::new(1_i64), LIMIT).await.unwrap().decode().unwrap();
+        assert_eq!(sum, 39);
+        assert_eq!(heard.recv().await.unwrap().decode::<i64>().unwrap(), 40);
+        assert_eq!(handle.outputs(LIMIT).await.unwrap(), serde_json::json!({"sum": {"sent": 2, "dropped": 0}}));
+        handle.stop(LIMIT).await.unwrap();
+        handle.end(LIMIT).await.unwrap();
+        assert_eq!(handle.condition(), Condition::Gone);
+    }
+
+    #[actix_rt::test]
+    async fn its_refusals_are_told() {
+        assert!(born("x").ready(LIMIT).await.unwrap_err().to_string().contains("is not a i64"));
+        let idle = born("0");
+        assert_eq!(idle.start(LIMIT).await.unwrap_err().to_string(), "start failed: a step of 0 adds nothing");
+    }
+
+    /// actix lets a panic of an actor unwind its arbiter's task; the arbiter is the test's own, so it runs on another thread.
+    #[test]
+    fn its_panic_fails_it_and_it_can_be_revived() {
+        actix_rt::System::new().block_on(async {
+            let arbiter = actix_rt::Arbiter::new();
+            let (tx, rx) = tokio::sync::oneshot::channel();
+            arbiter.spawn_fn(move || drop(tx.send(born("1"))));
+            let handle = rx.await.unwrap();
+            handle.start(LIMIT).await.unwrap();
+            let failure = handle.call("add", Message::new(100_i64), LIMIT).await.unwrap_err();
+            assert!(failure.is_crash(), "{failure}");
+            assert_eq!(handle.condition(), Condition::Failed);
+            handle.revive(LIMIT).await.unwrap();
+            handle.start(LIMIT).await.unwrap();
+            assert_eq!(handle.call("add", Message::new(3_i64), LIMIT).await.unwrap().decode::<i64>(), Ok(3));
+        });
+    }
 }

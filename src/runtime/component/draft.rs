@@ -139,15 +139,20 @@ impl LocalModel {
         self.submit(true).await
     }
 
+    /// Submits a script instead of the draft; answered as [`LocalModel::sync`] is.
+    ///
+    /// # Errors
+    /// What the script says, or that the group does not answer.
+    pub async fn run_script(self, script: &str) -> Result<(), DraftError> {
+        answered(self.service.submit_script(self.from, script.to_owned())).await
+    }
+
     async fn submit(self, unchanged: bool) -> Result<(), DraftError> {
         if self.edits.is_empty() {
             return Ok(());
         }
         let base = unchanged.then_some(self.base);
-        match timeout(SYNC_LIMIT, self.service.submit(self.from, self.edits, base)).await {
-            Ok(answer) => Ok(answer?),
-            Err(_) => Err(SubmitError::Unanswered(format!("no answer within {SYNC_LIMIT:?}")).into()),
-        }
+        answered(self.service.submit(self.from, self.edits, base)).await
     }
 
     /// An instance of a type with the type's defaults; the type is added to the model if it is not in it.
@@ -357,6 +362,13 @@ impl InstanceDraft {
     }
 }
 
+async fn answered(answer: impl Future<Output = Result<(), SubmitError>>) -> Result<(), DraftError> {
+    match timeout(SYNC_LIMIT, answer).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(SubmitError::Unanswered(format!("no answer within {SYNC_LIMIT:?}")).into()),
+    }
+}
+
 fn unknown<N: fmt::Display>(kind: &'static str, name: &str, known: impl Iterator<Item = N>) -> DraftError {
     DraftError::Unknown { kind, name: name.to_owned(), known: join(known) }
 }
@@ -364,4 +376,134 @@ fn unknown<N: fmt::Display>(kind: &'static str, name: &str, known: impl Iterator
 fn join<N: fmt::Display>(names: impl Iterator<Item = N>) -> String {
     let names: Vec<_> = names.map(|name| name.to_string()).collect();
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use futures_util::future::BoxFuture;
+
+    use super::*;
+    use crate::{
+        model::{Attribute, DataType, DeployUnit, Node},
+        runtime::instance::catalog::unit_of_crate,
+        words::TypeRef,
+    };
+
+    /// A group of one: a change is the model at once.
+    struct Alone(Arc<Mutex<Model>>);
+
+    fn web_server() -> (Arc<TypeDefinition>, Vec<Arc<DeployUnit>>) {
+        let id = TypeRef::new("enact", "WebServer", "1.0.0").unwrap();
+        let unit = unit_of_crate(&id, "web", "0.3.0");
+        let port = Attribute {
+            name: AttributeName::parse("port").unwrap(),
+            datatype: DataType::Int,
+            optional: false,
+            state: false,
+            fragment: false,
+            default: Some("80".into()),
+            min: Some("0".into()),
+            max: Some("65535".into()),
+            one_of: Vec::new(),
+            secret: false,
+            doc: "".into(),
+        };
+        let definition = TypeDefinition {
+            id,
+            kind: Kind::Component,
+            is_abstract: false,
+            units: vec![unit.id.clone()],
+            super_types: Vec::new(),
+            attributes: Some(vec![port]),
+            provided: Vec::new(),
+            required: Vec::new(),
+            metadata: imbl::OrdMap::new(),
+        };
+        (Arc::new(definition), vec![Arc::new(unit)])
+    }
+
+    impl ModelService for Alone {
+        fn model(&self) -> Model {
+            self.0.lock().unwrap().clone()
+        }
+
+        fn find_type(
+            &self,
+            _: Kind,
+            name: &str,
+            _: Option<&str>,
+        ) -> Option<(Arc<TypeDefinition>, Vec<Arc<DeployUnit>>)> {
+            (name == "WebServer").then(web_server)
+        }
+
+        fn submit(
+            &self,
+            _: InstancePath,
+            edits: Vec<Edit>,
+            base: Option<Model>,
+        ) -> BoxFuture<'static, Result<(), SubmitError>> {
+            let model = self.0.clone();
+            Box::pin(async move {
+                let mut model = model.lock().unwrap();
+                if base.is_some_and(|base| base != *model) {
+                    return Err(SubmitError::Conflict { now: "2".into() });
+                }
+                model.apply(&edits).map_err(|error| SubmitError::Rejected(error.to_string()))
+            })
+        }
+
+        fn submit_script(&self, _: InstancePath, script: String) -> BoxFuture<'static, Result<(), SubmitError>> {
+            Box::pin(async move { Err(SubmitError::Rejected(script)) })
+        }
+    }
+
+    fn local_model() -> (LocalModel, Arc<Mutex<Model>>) {
+        let mut model = Model::default();
+        let node = Edit::AddNode { name: "neighbour".parse().unwrap(), instance: Node::default().instance, host: None };
+        model.apply(&[node]).unwrap();
+        let model = Arc::new(Mutex::new(model));
+        let from = InstancePath::Component("here".parse().unwrap(), "me".parse().unwrap());
+        (LocalModel::new(Arc::new(Alone(model.clone())), from), model)
+    }
+
+    #[actix_rt::test]
+    async fn a_neighbour_gets_a_web_server_in_one_line() {
+        let (local, model) = local_model();
+        local.node("neighbour").unwrap().add("WebServer").unwrap().set("port", 8080).unwrap().sync().await.unwrap();
+        let model = model.lock().unwrap().clone();
+        let web = model.component(&"neighbour".parse().unwrap(), &"webserver".parse().unwrap()).unwrap();
+        assert_eq!(web.instance.get("port"), Some("8080"));
+        assert!(web.instance.started && model.definition(&web.instance).is_some() && model.units.len() == 1);
+    }
+
+    #[actix_rt::test]
+    async fn every_step_says_what_would_have_worked() {
+        let (local, _) = local_model();
+        let told = |error: DraftError| error.to_string();
+        assert_eq!(told(local.node("nieghbour").unwrap_err()), "there is no node \"nieghbour\" (there are: neighbour)");
+        let (local, _) = local_model();
+        let node = local.node("neighbour").unwrap();
+        assert_eq!(told(node.add("Webserver").unwrap_err()), "there is no type \"Webserver\" (there are: none)");
+        let (local, _) = local_model();
+        let web = local.node("neighbour").unwrap().add("WebServer").unwrap().back().node("neighbour").unwrap();
+        let second = web.add("WebServer/1.0.0").unwrap();
+        assert_eq!(second.path().to_string(), "neighbour.webserver2");
+        assert!(told(second.set("prot", 1).unwrap_err()).contains("no such attribute (it has: port)"));
+        let (local, _) = local_model();
+        let web = local.node("neighbour").unwrap().add("WebServer").unwrap();
+        assert!(told(web.set("port", 70_000).unwrap_err()).starts_with("cannot set \"port\" of neighbour.webserver: "));
+    }
+
+    #[actix_rt::test]
+    async fn a_draft_of_an_old_model_can_insist_on_it() {
+        let (local, model) = local_model();
+        let draft = local.node("neighbour").unwrap().add("WebServer").unwrap().back();
+        model.lock().unwrap().apply(&[Edit::AddScope("s".parse().unwrap())]).unwrap();
+        let conflict = DraftError::Submit(SubmitError::Conflict { now: "2".into() });
+        assert_eq!(draft.sync_unchanged().await, Err(conflict));
+        let (local, _) = local_model();
+        assert!(local.run_script("add x : Y").await.is_err());
+    }
 }

@@ -27,7 +27,7 @@ pub use crate::runtime::instance::Message;
 use crate::{
     logic::restart::Policy,
     model::Dictionary,
-    runtime::instance::{Overflow, ParamError, Payload, Schema},
+    runtime::instance::{Overflow, ParamError, Payload, Schema, inbox::QUEUE_DEFAULT},
     words::Value,
 };
 
@@ -113,6 +113,21 @@ pub struct InputDef {
     pub required: bool,
     /// What it is for.
     pub doc: &'static str,
+}
+
+impl InputDef {
+    /// An input port that takes `T`; to be refined with struct update syntax.
+    pub const fn of<T: Payload>(name: &'static str) -> InputDef {
+        InputDef {
+            name,
+            schema: Schema::of::<T>,
+            reply: None,
+            queue: QUEUE_DEFAULT,
+            overflow: Overflow::Wait,
+            required: false,
+            doc: "",
+        }
+    }
 }
 
 /// What an input replies.

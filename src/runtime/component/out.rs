@@ -23,6 +23,13 @@ pub struct OutputDef {
     pub doc: &'static str,
 }
 
+impl OutputDef {
+    /// An output port that carries `T`; to be refined with struct update syntax.
+    pub const fn of<T: Payload>(name: &'static str) -> OutputDef {
+        OutputDef { name, schema: Schema::of::<T>, required: false, doc: "" }
+    }
+}
+
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {

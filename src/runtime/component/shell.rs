@@ -3,7 +3,7 @@
 //! One actix actor an instance. The component lives inside of ONE future on the actor's context, so an async method borrows it
 //! without being moved or boxed, and the next message waits its turn. User code runs nowhere but in here.
 
-use std::{future::poll_fn, mem, sync::Arc, task::Poll};
+use std::{future::poll_fn, mem, sync::Arc, task::Poll, thread};
 
 use actix::{Actor, ActorContext, AsyncContext, Context, fut::wrap_future};
 use tracing::{Instrument, debug, error, info_span, warn};
@@ -80,20 +80,34 @@ struct Life<C: Behaviour> {
 }
 
 /// Closes the inbox however the life ends, so that nobody waits for an answer that never comes.
-struct Closing(Arc<Inbox>);
+struct Closing(Arc<Inbox>, Arc<Environment>);
 
 impl Drop for Closing {
     fn drop(&mut self) {
-        let left_over = self.0.close();
-        self.0.set_condition(Condition::Gone);
+        let Closing(inbox, environment) = self;
+        let left_over = inbox.close();
+        inbox.set_condition(Condition::Gone);
         if !left_over.is_empty() {
-            debug!(instance = %self.0.path(), n_messages = left_over.len(), "an instance ended with messages in its queues");
+            debug!(instance = %inbox.path(), n_messages = left_over.len(), "an instance ended with messages in its queues");
+        }
+        if thread::panicking() {
+            // Only a `drop` of the component's own futures gets past the places where its panics are caught.
+            let reason = "while something of it was dropped".to_owned();
+            tell(environment, inbox, Failure::Panicked { what: "the instance".to_owned(), reason });
         }
     }
 }
 
+/// Tells the node that an instance failed by itself.
+fn tell(environment: &Environment, inbox: &Inbox, failure: Failure) {
+    error!(instance = %inbox.path(), %failure, "an instance failed");
+    if let Some(watcher) = environment.watcher() {
+        watcher.do_send(Ended { path: inbox.path().clone(), life: inbox.life(), failure });
+    }
+}
+
 async fn live<C: Behaviour>(mut life: Life<C>) {
-    let _closing = Closing(life.inbox.clone());
+    let closing = Closing(life.inbox.clone(), life.environment.clone());
     if life.component.is_none() {
         life.make().await;
     }
@@ -103,6 +117,7 @@ async fn live<C: Behaviour>(mut life: Life<C>) {
             Next::Event(Event::Op(Op::End, done)) => {
                 let outcome = life.end().await;
                 drop(life);
+                drop(closing);
                 done.send(outcome);
                 return;
             }
@@ -134,7 +149,7 @@ impl<C: Behaviour> Life<C> {
         let (inbox, timers) = (&self.inbox, &mut self.ctx.timers);
         let next = poll_fn(|cx| {
             if pause
-                && !timers.is_empty()
+                && running
                 && let Some(timer) = timers.take_due(cx)
             {
                 return Poll::Ready(Next::Timer(timer));
@@ -146,8 +161,9 @@ impl<C: Behaviour> Life<C> {
                 return Poll::Ready(Next::Event(event));
             }
             match timers.take_due(cx) {
-                Some(timer) => Poll::Ready(Next::Timer(timer)),
-                None => Poll::Pending,
+                Some(timer) if running => Poll::Ready(Next::Timer(timer)),
+                // Set by a closure while the component was stopped: it has no timers then.
+                Some(_) | None => Poll::Pending,
             }
         })
         .await;
@@ -433,11 +449,7 @@ impl<C: Behaviour> Life<C> {
     /// The same, while nobody waited for an outcome: the node is told, to start it again.
     fn crash_by_itself(&mut self, crash: Crash, what: String) -> Failure {
         let failure = self.crash(crash, &what);
-        let path = self.inbox.path().clone();
-        error!(instance = %path, %failure, "an instance failed");
-        if let Some(watcher) = self.environment.watcher() {
-            watcher.do_send(Ended { path, life: self.inbox.life(), failure: failure.clone() });
-        }
+        tell(&self.environment, &self.inbox, failure.clone());
         failure
     }
 

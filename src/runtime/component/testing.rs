@@ -126,7 +126,7 @@ impl<C: Behaviour> Harness<C> {
         let name = ComponentName::parse("under-test").expect("a valid name");
         let path = InstancePath::Component(environment.node().clone(), name);
         let life = LIVES.fetch_add(1, Ordering::Relaxed);
-        let inbox = Inbox::new(path, Kind::Component, life, input_ports::<C>());
+        let inbox = Inbox::new(path, Kind::Component, life, input_ports(C::INPUTS));
         Shell::new(inbox.clone(), Arc::new(environment), dictionary, Some(component)).start();
         Ok(Harness { me: me(&inbox), handle: Handle::new(inbox), values })
     }

@@ -85,10 +85,6 @@ impl<C: Behaviour> Timers<C> {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.all.is_empty()
-    }
-
     /// Takes out a timer that is due; to be given back with [`Timers::fired`].
     pub(super) fn take_due(&mut self, cx: &mut Context<'_>) -> Option<Timer<C>> {
         let at = self.all.iter_mut().position(|timer| timer.is_due(cx))?;

@@ -84,6 +84,9 @@ pub enum Failure {
     /// The instance has ended.
     #[error("the instance has ended")]
     Gone,
+    /// The thread that it should live on has ended.
+    #[error("the arbiter for it has ended")]
+    NoArbiter,
     /// The type is not in the catalog of this binary.
     #[error("this binary brings no type {wanted} (it brings: {})", list(.known))]
     UnknownType {

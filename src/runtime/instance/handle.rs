@@ -21,8 +21,9 @@ use crate::{
 /// How long an instance that was given up has to let go: an await point comes within microseconds unless the code blocks.
 pub const GRACE: Duration = Duration::from_millis(500);
 
-/// A running instance. Cheap to clone. Every request has the caller's time limit: when it passes, the instance's code is given
-/// up at its next await and the instance is `failed`; if even that does not help, it is a `zombie`.
+/// A running instance. Cheap to clone. Every request has the caller's time limit. When it passes for a request that changes what
+/// runs (start, stop, update, restore, revive, end), the instance's code is given up at its next await and the instance is
+/// `failed`; if even that does not help, it is a `zombie`. Other requests are merely not done then.
 #[derive(Clone)]
 pub struct Handle {
     inbox: Arc<Inbox>,
@@ -215,7 +216,7 @@ impl Handle {
     }
 
     async fn request(&self, op: Op, limit: Duration) -> Outcome {
-        let what = op.name();
+        let (what, insists) = (op.name(), op.insists());
         if self.condition() == Condition::Zombie {
             return Err(Failure::Zombie { what: what.to_owned() });
         }
@@ -223,6 +224,7 @@ impl Handle {
         match timeout(limit, &mut outcome).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(Failure::Gone),
+            Err(_) if !insists => Err(Failure::TimedOut { what: what.to_owned(), limit }),
             Err(_) => {
                 self.inbox.abort();
                 if timeout(GRACE, &mut outcome).await.is_err() {

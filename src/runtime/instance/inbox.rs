@@ -115,7 +115,7 @@ impl fmt::Display for Condition {
     }
 }
 
-/// What the node wants of an instance. Each is answered once, through its [`Done`].
+/// What the node wants of an instance. Each is answered once, through its [`Done`]; it is left out when nobody waits any more.
 #[derive(Debug)]
 pub enum Op {
     /// Be made: answered when the instance exists. The first of all.
@@ -174,6 +174,14 @@ impl Op {
             Op::Revive => "revive",
             Op::Outputs => "outputs",
             Op::End => "end",
+        }
+    }
+
+    /// Whether the instance's code is given up when this is not done in time. Who only asks, or (un)binds, waits in vain.
+    pub fn insists(&self) -> bool {
+        match self {
+            Op::Start | Op::Stop | Op::Update(_) | Op::Restore { .. } | Op::Revive | Op::End => true,
+            Op::Ready | Op::Bind { .. } | Op::Unbind { .. } | Op::Snapshot | Op::Outputs => false,
         }
     }
 }
@@ -410,8 +418,11 @@ impl Inbox {
     /// The next event: operations first; then, in order, closures and (when `inputs`) messages.
     pub fn poll_next(&self, inputs: bool, cx: &mut Context<'_>) -> Poll<Event> {
         let mut state = self.lock();
-        if let Some((op, done)) = state.ops.pop_front() {
-            return Poll::Ready(Event::Op(op, done));
+        while let Some((op, done)) = state.ops.pop_front() {
+            // What nobody waits for any more is not done late.
+            if !done.0.is_closed() {
+                return Poll::Ready(Event::Op(op, done));
+            }
         }
         match state.next_work(inputs) {
             Some(Work::Turn(turn)) => Poll::Ready(Event::Turn(turn)),
@@ -566,5 +577,82 @@ pub fn panic_text(panic: &(dyn Any + Send)) -> String {
 impl fmt::Debug for Inbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Inbox({} {}, {})", self.kind, self.path, self.condition())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::words::{ComponentName, NodeName};
+
+    fn inbox(ports: &[(u32, Overflow)]) -> Arc<Inbox> {
+        let path = InstancePath::Component(NodeName::parse("n").unwrap(), ComponentName::parse("c").unwrap());
+        let port = |(at, &(queue, overflow)): (usize, &(u32, Overflow))| InputPort {
+            name: PortName::parse(&format!("p{at}")).unwrap(),
+            queue,
+            overflow,
+            schema: 0,
+        };
+        Inbox::new(path, Kind::Component, 1, ports.iter().enumerate().map(port).collect())
+    }
+
+    fn overflow() -> impl Strategy<Value = Overflow> {
+        prop_oneof![Just(Overflow::Wait), Just(Overflow::DropOldest), Just(Overflow::Refuse)]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        /// The law: a queue never holds more than its bound, what comes out is in order, and every message is accounted for.
+        #[test]
+        fn queues_keep_their_bounds_and_their_order(
+            ports in prop::collection::vec((1_u32..5, overflow()), 1..4),
+            moves in prop::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 1..80),
+        ) {
+            let inbox = inbox(&ports);
+            let mut cx = Context::from_waker(Waker::noop());
+            let mut came_out: Vec<Vec<u32>> = vec![Vec::new(); ports.len()];
+            for (n, (port, put)) in moves.iter().enumerate() {
+                if *put {
+                    let full = inbox.put(port.index(ports.len()), Message::new(n as u32), None).is_err();
+                    let (queue, overflow) = ports[port.index(ports.len())];
+                    let depth = inbox.counts()[port.index(ports.len())].1.depth;
+                    prop_assert!(!full || (overflow != Overflow::DropOldest && depth == queue));
+                } else if let Poll::Ready(Event::Input(port, message, _)) = inbox.poll_next(true, &mut cx) {
+                    came_out[port].push(message.decode().unwrap());
+                }
+                for ((_, counts), (queue, _)) in inbox.counts().iter().zip(&ports) {
+                    prop_assert!(counts.depth <= *queue);
+                    prop_assert_eq!(counts.received, counts.handled + counts.dropped + u64::from(counts.depth));
+                }
+            }
+            for out in came_out {
+                prop_assert!(out.is_sorted());
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_node_wants_goes_first_unless_nobody_waits_for_it() {
+        let inbox = inbox(&[(5, Overflow::Wait)]);
+        let mut cx = Context::from_waker(Waker::noop());
+        inbox.put(0, Message::new(1_u8), None).unwrap();
+        drop(inbox.request(Op::Start));
+        let _wanted = inbox.request(Op::Stop);
+        assert!(matches!(inbox.poll_next(true, &mut cx), Poll::Ready(Event::Op(Op::Stop, _))));
+        assert!(inbox.poll_next(false, &mut cx).is_pending(), "inputs wait while the instance is stopped");
+        assert!(matches!(inbox.poll_next(true, &mut cx), Poll::Ready(Event::Input(0, ..))));
+    }
+
+    #[test]
+    fn a_closed_inbox_takes_nothing_and_gives_back_what_was_in_it() {
+        let inbox = inbox(&[(5, Overflow::Refuse)]);
+        inbox.put(0, Message::new(1_u8), None).unwrap();
+        assert_eq!(inbox.close().len(), 1);
+        assert_eq!(inbox.put(0, Message::new(1_u8), None).unwrap_err().why, Why::Closed);
+        assert!(inbox.request(Op::Start).try_recv().is_err());
+        assert!(inbox.put_turn(Box::new(())).is_err());
     }
 }
