@@ -21,8 +21,7 @@ pub struct Config {
     pub listen: Vec<String>,
     /// Nodes to connect to, `HOST:PORT` each, tried again and again. One is enough: it tells of the others. Default none.
     pub join: Vec<String>,
-    /// Whether nodes find each other by multicast: on loopback for a node that listens there alone, else on the subnet.
-    /// Default true.
+    /// Whether nodes find each other by multicast: on this machine, and on the subnets of the addresses in `listen`. Default true.
     pub multicast: bool,
     /// The address and port of multicast, the same for all nodes of a group. Default 224.0.0.224 and a port that follows from the
     /// group's name, so that groups do not disturb each other.
@@ -76,10 +75,14 @@ fn endpoint(address: &str) -> Result<(String, &str), EngineError> {
     Ok((format!("tcp/{plain}"), plain))
 }
 
-fn is_loopback(address: &str) -> bool {
+/// The host of `HOST:PORT`.
+fn host_of(address: &str) -> &str {
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-    let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Whether the address can be listened on, found out before zenoh tries: its error would not say which and why.
@@ -95,11 +98,6 @@ fn try_listen(address: &str) -> Result<(), EngineError> {
 }
 
 impl Config {
-    /// Whether everything can be reached from this machine only.
-    fn is_local(&self) -> bool {
-        self.listen.iter().all(|address| is_loopback(address.strip_prefix("tcp/").unwrap_or(address)))
-    }
-
     /// What was tried to find others, for people.
     pub fn tried(&self) -> String {
         let mut tried = Vec::new();
@@ -120,9 +118,23 @@ impl Config {
         self.multicast_address.clone().unwrap_or_else(|| format!("224.0.0.224:{port}"))
     }
 
+    /// The interfaces of the addresses that are listened on, and loopback, so that a console on the same machine finds the node.
+    /// Named by address: zenoh's `auto` passes over an interface that is still coming up.
     fn multicast_interface(&self) -> String {
-        let suggested = if self.is_local() { "127.0.0.1" } else { "auto" };
-        self.interface.clone().unwrap_or_else(|| suggested.to_owned())
+        let suggested = || {
+            let mut interfaces = Vec::new();
+            for address in &self.listen {
+                let host = host_of(address.strip_prefix("tcp/").unwrap_or(address));
+                match host.parse::<IpAddr>() {
+                    Ok(ip) if !ip.is_unspecified() && !ip.is_loopback() => interfaces.push(ip.to_string()),
+                    _ if is_loopback(host) => {}
+                    _ => return "auto".to_owned(),
+                }
+            }
+            interfaces.push("127.0.0.1".to_owned());
+            interfaces.join(",")
+        };
+        self.interface.clone().unwrap_or_else(suggested)
     }
 
     /// Checks everything and says it to zenoh.
@@ -137,7 +149,7 @@ impl Config {
         let mut listen_on = Vec::new();
         for address in listen {
             let (endpoint, plain) = endpoint(address)?;
-            if !is_loopback(plain) && !self.insecure {
+            if !is_loopback(host_of(plain)) && !self.insecure {
                 return Err(EngineError::Insecure { address: address.clone() });
             }
             try_listen(plain)?;
@@ -217,6 +229,17 @@ mod tests {
             let error = refused(|config| config.join = vec![address.to_owned()]);
             assert!(error.to_string().contains(what), "{error}");
         }
+    }
+
+    #[test]
+    fn multicast_goes_where_the_node_listens_and_to_its_own_machine() {
+        let on = |listen: &[&str]| {
+            Config { listen: listen.iter().map(ToString::to_string).collect(), ..Config::default() }
+                .multicast_interface()
+        };
+        assert_eq!(on(&["127.0.0.1:0"]), "127.0.0.1");
+        assert_eq!(on(&["tcp/10.0.0.1:7450", "localhost:0"]), "10.0.0.1,127.0.0.1");
+        assert_eq!(on(&["0.0.0.0:7450"]), "auto");
     }
 
     #[test]
