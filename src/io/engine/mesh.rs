@@ -98,6 +98,9 @@ impl Asks {
     }
 }
 
+/// Where the frames of a link go. When it is dropped, the link's inbox task ends.
+type Inbox = mpsc::Sender<Frame>;
+
 /// What all tasks share.
 pub(super) struct Shared {
     pub(super) me: Peer,
@@ -111,7 +114,7 @@ pub(super) struct Shared {
     pub(super) undeliverable: AtomicU64,
     pub(super) strange_frames: AtomicU64,
     pub(super) standing: watch::Sender<Standing>,
-    wires: RwLock<HashMap<u64, (mpsc::Sender<Frame>, Arc<Wire>)>>,
+    wires: RwLock<HashMap<u64, (Inbox, Arc<Wire>)>>,
     told: mpsc::Sender<Told>,
     closer: OnceLock<Closer>,
     stop: Notify,
