@@ -8,7 +8,7 @@ use std::{
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -109,7 +109,7 @@ impl Node {
 
     /// Reads what the node says until `until` is content with what it said last of everything.
     fn read(&mut self, what: &str, until: impl Fn(&HashMap<String, u64>) -> bool) {
-        let start = Instant::now();
+        let start = clock::Stopwatch::start();
         while !until(&self.got) {
             match self.lines.recv_timeout(LIMIT.saturating_sub(start.elapsed())) {
                 Ok(line) => {
