@@ -1,5 +1,6 @@
 //! The command line: verbs, exit codes, output forms.
 
+pub mod draw;
 pub mod failure;
 pub mod model;
 pub mod model_plan;

@@ -167,10 +167,12 @@ The statements and their forms:
 NAMES is a list with commas, `*` stands for any name, `%x%` for a variable given with the script, `%%x%%` for a
 generated one, and `//` starts a comment."
     UnclosedString "E0102" "a quoted string is never closed"
-"A value starts with ' or \" and ends with the same quote. It may span lines; a quote inside is written \\' or \\\",
-a backslash \\\\.
+"A value starts with ' or \" and ends with the same quote; it may span lines. Within '…' a backslash takes the character
+that follows as it is, a quote or another backslash:
 
-    set web.page = 'it\\'s up'"
+    set web.page = 'it\\'s up'
+
+Within \"…\" a backslash only keeps a quote from ending the value, and stays in it, as in Kevoree."
     UnknownStatement "E0103" "no statement starts with this word"
 "Every statement starts with one of the lower-case words that `enact explain E0101` lists, followed by a blank."
     BadVersion "E0104" "this is no version of a type"

@@ -4,15 +4,20 @@
 //! every error of a text, [`evaluate`] every error of its execution; a script with an error changes nothing.
 
 pub mod diagnostic;
+pub mod eval;
 pub mod expect;
 pub mod parse;
 pub mod print;
 pub mod statement;
+pub mod summary;
 pub mod token;
 pub mod variables;
 
 pub use diagnostic::{Code, Diagnostic, Severity, Span, Stage, explain};
+pub use eval::{Evaluation, evaluate};
 pub use expect::{Completion, Expectation, expect_at};
 pub use parse::{is_unfinished, parse};
+pub use print::{print, print_edits};
 pub use statement::{Keyword, Script};
+pub use summary::summary;
 pub use variables::Variables;

@@ -86,16 +86,18 @@ pub fn is_bare(c: char) -> bool {
     is_word(c) || matches!(c, '.' | ':' | '%' | '@')
 }
 
-/// The text between quotes: a backslash gives the character that follows it, `\r\n` becomes `\n`.
+/// The text between quotes; `\r\n` becomes `\n`. Within `'…'` a backslash gives the character that follows it, so that any
+/// text can be said. Within `"…"` it keeps that character from ending the text and stays where it is: so Kevoree does it
+/// (measured, cases js5/set__multiline and java5/set__multiline), and scripts in scripts depend on it.
 pub fn unquote(quoted: &str) -> String {
+    let drops_backslash = quoted.starts_with('\'');
     let inner = quoted.strip_prefix(['\'', '"']).unwrap_or(quoted);
-    let closed = quoted.len() > 1 && quoted.ends_with(quoted.chars().next().unwrap_or('\''));
-    let inner = if closed { &inner[..inner.len() - 1] } else { inner };
+    let inner = if quoted.len() > 1 { inner.strip_suffix(['\'', '"']).unwrap_or(inner) } else { inner };
     let mut text = String::with_capacity(inner.len());
     let mut chars = inner.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
-            '\\' => text.extend(chars.next()),
+            '\\' if drops_backslash => text.extend(chars.next()),
             '\r' if chars.peek() == Some(&'\n') => {}
             c => text.push(c),
         }
@@ -238,8 +240,10 @@ mod tests {
     }
 
     #[test]
-    fn quotes_keep_lines_and_drop_backslashes() {
+    fn single_quotes_drop_backslashes_and_double_ones_keep_them() {
         assert_eq!(unquote("'a\r\nb\\n\\'\\\\'"), "a\nbn'\\");
+        assert_eq!(unquote(r#""a\"b\\""#), r#"a\"b\\"#);
+        assert_eq!(kinds(r#""a\"b" 'c'"#), [TokenKind::Quoted, TokenKind::Quoted, TokenKind::End]);
         assert_eq!(unquote("\""), "");
     }
 

@@ -1,14 +1,14 @@
-//! Scripts as text: a script, a model, a list of edits.
+//! A script as text.
 
 use std::fmt::{self, Display};
 
-use super::{
+use crate::logic::script::{
     statement::{Part, Path, Script, Statement, Text, TypeSpec, Units, Verb, Version, Wish, Word},
     token::quote,
 };
 
 impl Display for Script {
-    /// One statement a line. [`parse`](super::parse) gives an equal script back.
+    /// One statement a line. [`parse`](crate::logic::script::parse) gives an equal script back.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.statements.iter().try_for_each(|statement| writeln!(f, "{statement}"))
     }
