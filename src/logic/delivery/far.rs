@@ -247,16 +247,18 @@ impl<M: Clone> Fragment<M> {
             return;
         }
         let mut done = Vec::new();
-        while outlet.first < handed && outlet.posted > 0 {
+        while outlet.first < handed && outlet.n_numbered > 0 {
             done.extend(outlet.pop());
         }
-        let end = outlet.first + outlet.posted as u64;
+        let end = outlet.first + outlet.n_numbered as u64;
         let has_moved = received > outlet.received || !done.is_empty();
         let was_lost = received < outlet.received.min(end);
         outlet.received = received.clamp(outlet.first, end);
         if was_lost {
             outlet.rewind();
         }
+        // What was to be sent again and has arrived after all is not.
+        outlet.posted = outlet.posted.max((outlet.received - outlet.first) as usize);
         if outlet.received == end {
             (outlet.resend_at, outlet.n_resent) = (Time::NEVER, 0);
         } else if has_moved {
@@ -325,6 +327,7 @@ impl<M: Clone> Fragment<M> {
             };
             effects.push(Effect::Post { to: to.clone(), frame });
             outlet.posted = until;
+            outlet.n_numbered = outlet.n_numbered.max(until);
             if outlet.resend_at == Time::NEVER {
                 outlet.resend_at = now + RESEND_AFTER;
             }

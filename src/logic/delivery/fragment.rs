@@ -16,6 +16,9 @@ use super::{
 };
 use crate::words::{NodeName, PortPath, Time};
 
+/// A strategy that sends a message again and again to an end that is gone is asked no more often than this.
+const BOUNCE_AFTER: Duration = Duration::from_millis(10);
+
 /// Somebody who waits for a reply; the shell knows who.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AskId(pub u64);
@@ -119,6 +122,8 @@ pub struct Fragment<M> {
     samples: u32,
     is_tapped: bool,
     n_unshown: u64,
+    /// Followed to an end that takes nothing any more: the strategy hears of it before the turn ends.
+    bounced: Vec<Ticket>,
     /// Ends came, went, opened or closed since the strategy was told.
     is_changed: bool,
     free: Vec<usize>,
@@ -164,6 +169,7 @@ impl<M: Clone> Fragment<M> {
             samples: 0,
             is_tapped: false,
             n_unshown: 0,
+            bounced: Vec::new(),
             is_changed: false,
             free: Vec::new(),
             next_seq: 1,
@@ -189,6 +195,11 @@ impl<M: Clone> Fragment<M> {
     pub fn set_policy(&mut self, policy: Policy) {
         self.policy = Policy { capacity: policy.capacity.max(1), ..policy };
         (0..self.outlets.len()).for_each(|idx| self.weigh(idx));
+    }
+
+    /// How many messages the strategy holds.
+    pub fn n_held(&self) -> usize {
+        self.held.len()
     }
 
     /// Makes up to so many samples from now on, for those who tap the channel; `None` when nobody does. Gives back how many
@@ -220,7 +231,7 @@ impl<M: Clone> Fragment<M> {
     /// its place, is given.
     pub fn take_back(&mut self, now: Time, port: &PortPath, messages: Vec<M>) {
         let Some(idx) = self.by_port.get(port).copied() else { return };
-        let Some(outlet) = self.outlets[idx].as_mut().filter(|outlet| outlet.posted == 0) else { return };
+        let Some(outlet) = self.outlets[idx].as_mut().filter(|outlet| outlet.n_numbered == 0) else { return };
         for message in messages.into_iter().rev() {
             self.tally.delivered = self.tally.delivered.saturating_sub(1);
             let origin = Origin::Here { from: SourceId::UNKNOWN, follow: None };
@@ -423,9 +434,16 @@ impl<M: Clone> Fragment<M> {
     }
 
     fn follow(&mut self, ticket: Ticket, end: EndId, effects: &mut Vec<Effect<M>>) {
+        let known = self.outlets.get(end.index as usize).and_then(Option::as_ref);
+        let takes = known.is_some_and(|o| o.generation == end.generation && o.state != EndState::Gone);
         let Some(held) = self.held.get_mut(&ticket) else { return };
-        held.at = Some(end);
         held.attempt += 1;
+        if !takes {
+            held.at = None;
+            self.bounced.push(ticket);
+            return;
+        }
+        held.at = Some(end);
         let origin = Origin::Here { from: held.from, follow: Some((ticket, held.attempt)) };
         let item = Item { message: Some(held.message.clone()), stamp: held.stamp, origin };
         self.enqueue(end, item, effects);
@@ -585,6 +603,11 @@ impl<M: Clone> Fragment<M> {
         if self.is_changed {
             self.refresh(strategy, now, effects);
         }
+        for ticket in std::mem::take(&mut self.bounced) {
+            self.tell(strategy, now, effects, |strategy, ends, ctx| {
+                strategy.settled(ticket, Outcome::Lost, ends, ctx);
+            });
+        }
         let mut dirty = std::mem::take(&mut self.dirty);
         for idx in dirty.drain(..) {
             let Some(outlet) = self.outlets[idx].as_mut() else { continue };
@@ -712,19 +735,23 @@ impl<M: Clone> Fragment<M> {
         let mut tickets: BTreeSet<Ticket> = BTreeSet::new();
         for (place, item) in outlet.queue.iter_mut().enumerate().filter(|(_, item)| item.is_followed_here()) {
             // What has its number keeps its place.
-            if is_dead || place >= outlet.posted {
+            if is_dead || place >= outlet.n_numbered {
                 item.message = None;
                 tickets.extend(item.ticket());
             }
         }
         let mut place = 0;
-        let posted = outlet.posted;
+        let n_numbered = outlet.n_numbered;
         outlet.queue.retain(|item| {
             place += 1;
-            place <= posted || item.message.is_some()
+            place <= n_numbered || item.message.is_some()
         });
         if is_dead {
             tickets.extend(self.held.iter().filter(|(_, held)| held.at == Some(end)).map(|(ticket, _)| *ticket));
+        }
+        // What the strategy is told must not show it the end as it was.
+        if self.is_changed {
+            self.list_ends();
         }
         for ticket in tickets {
             let Some(held) = self.held.get_mut(&ticket).filter(|held| held.at == Some(end)) else { continue };
@@ -839,7 +866,8 @@ impl<M: Clone> Fragment<M> {
             self.weigh_wait(now);
         }
         let patience = self.waiting_since.map_or(Time::NEVER, |since| since + self.policy.patience);
-        let wake = self.strategy_wake.min(patience).min(self.far_wake);
+        let bounced = if self.bounced.is_empty() { Time::NEVER } else { now + BOUNCE_AFTER };
+        let wake = self.strategy_wake.min(patience).min(self.far_wake).min(bounced);
         if wake < self.next_wake {
             self.next_wake = wake;
             effects.push(Effect::Wake(wake));

@@ -8,6 +8,8 @@ mod end;
 mod far;
 mod fragment;
 mod frame;
+#[cfg(test)]
+mod laws;
 mod outlet;
 mod strategy;
 mod tally;

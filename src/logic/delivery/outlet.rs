@@ -91,6 +91,8 @@ pub(super) struct Outlet<M> {
     /// The number of the first message in the queue.
     pub(super) first: u64,
     pub(super) posted: usize,
+    /// How many have their number for good, since they have been posted once: never fewer than `posted`.
+    pub(super) n_numbered: usize,
     /// The other fragment has all below this number.
     pub(super) received: u64,
     /// The epoch of the other fragment; 0 when not known.
@@ -116,6 +118,7 @@ impl<M> Outlet<M> {
             is_dirty: false,
             first,
             posted: 0,
+            n_numbered: 0,
             received: first,
             peer_epoch: 0,
             resend_at: Time::NEVER,
@@ -132,6 +135,7 @@ impl<M> Outlet<M> {
         let item = self.queue.pop_front()?;
         self.n_own -= usize::from(item.is_own());
         self.posted = self.posted.saturating_sub(1);
+        self.n_numbered = self.n_numbered.saturating_sub(1);
         self.first += 1;
         Some(item)
     }
@@ -143,9 +147,9 @@ impl<M> Outlet<M> {
         self.first -= 1;
     }
 
-    /// Removes the oldest message of this node's that is not under way yet and that nobody follows.
+    /// Removes the oldest message of this node's that was never under way and that nobody follows.
     pub(super) fn drop_oldest(&mut self) -> Option<Item<M>> {
-        let idx = (self.posted..self.queue.len()).find(|idx| self.queue[*idx].is_own())?;
+        let idx = (self.n_numbered..self.queue.len()).find(|idx| self.queue[*idx].is_own())?;
         self.n_own -= 1;
         self.queue.remove(idx)
     }

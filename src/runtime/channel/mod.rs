@@ -20,6 +20,7 @@ mod network;
 mod settings;
 mod shell;
 mod tap;
+pub mod testing;
 mod wiring;
 
 pub use door::Door;
