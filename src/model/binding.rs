@@ -1,5 +1,7 @@
 //! Bindings: which port hangs on which channel, found quickly from either end.
 
+use std::sync::LazyLock;
+
 use imbl::OrdSet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -94,16 +96,19 @@ impl Bindings {
 /// "-" is the smallest name there is: a range that starts with it misses nothing.
 const SMALLEST: &str = "-";
 
+// Asked for with every search: parsed once.
 fn first_port() -> PortPath {
-    PortPath {
+    static FIRST: LazyLock<PortPath> = LazyLock::new(|| PortPath {
         node: NodeName::parse(SMALLEST).expect("a valid name"),
         component: ComponentName::parse(SMALLEST).expect("a valid name"),
         port: PortName::parse(SMALLEST).expect("a valid name"),
-    }
+    });
+    FIRST.clone()
 }
 
 fn first_channel() -> ChannelName {
-    ChannelName::parse(SMALLEST).expect("a valid name")
+    static FIRST: LazyLock<ChannelName> = LazyLock::new(|| ChannelName::parse(SMALLEST).expect("a valid name"));
+    FIRST.clone()
 }
 
 impl FromIterator<Binding> for Bindings {

@@ -10,7 +10,7 @@ use crate::{
     words::{AttributeName, InstancePath, NodeName, PortName, TypeRef, UnitRef},
 };
 
-/// Which incarnation of an instance a step is about. Two instances that follow each other under one name (an upgrade, a
+/// Which incarnation of an instance a step is about; shared by all the steps about it. Two instances that follow each other under one name (an upgrade, a
 /// replacement) are two subjects; a step whose subject is not the one that is there has nothing to do.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Subject {
@@ -26,7 +26,7 @@ pub struct Subject {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Blueprint {
     /// Where, what and who.
-    pub subject: Subject,
+    pub subject: Arc<Subject>,
     /// The values as this node sees them, its own fragment's over the instance's. For an instance that is to be started,
     /// [`Adaptation::UpdateDictionary`] steps follow that say the same values one by one.
     pub values: Dictionary,
@@ -124,7 +124,7 @@ impl fmt::Display for Mark {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Adaptation {
     /// Stops an instance. Its state stays with it; messages for it are kept by the channels.
-    StopInstance(Subject),
+    StopInstance(Arc<Subject>),
     /// Takes a port off a channel that runs here.
     RemoveBinding(End),
     /// Takes the state of a stopped instance and removes it.
@@ -159,7 +159,7 @@ pub enum Adaptation {
     /// Notes a value, as this node sees it; a running instance is told by the `UpdateInstance` that follows.
     UpdateDictionary {
         /// Whose value.
-        subject: Subject,
+        subject: Arc<Subject>,
         /// The node, when its fragment holds the value; `None` for a value of the whole instance.
         fragment: Option<NodeName>,
         /// Which value.
@@ -173,23 +173,23 @@ pub enum Adaptation {
     /// it tells the instance the old ones.
     UpdateInstance {
         /// Whom.
-        subject: Subject,
+        subject: Arc<Subject>,
         /// The values before, as this node sees them.
         before: Dictionary,
         /// The values after.
         after: Dictionary,
     },
     /// Starts an instance. Of the node that plans: it was wanted stopped and is wanted running again.
-    StartInstance(Subject),
+    StartInstance(Arc<Subject>),
     /// Stops the node that plans: the last step of all.
-    StopSelf(Subject),
+    StopSelf(Arc<Subject>),
 }
 
 /// The place of a step in the order of execution; steps of one rank may run together unless the plan says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the names of the adaptations")]
 pub enum Rank {
-    StopInstance = 1,
+    StopInstance,
     RemoveBinding,
     RemoveInstance,
     RemoveTypeDef,
@@ -202,6 +202,11 @@ pub enum Rank {
     UpdateInstance,
     StartInstance,
     StopSelf,
+}
+
+impl Rank {
+    /// How many there are.
+    pub(super) const N: usize = Rank::StopSelf as usize + 1;
 }
 
 impl Adaptation {

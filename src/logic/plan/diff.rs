@@ -3,16 +3,19 @@
 //! A node plans its own part only: its components, the nodes that it hosts, the groups that it is attached to, and the channels
 //! that one of its components is bound to, with all their ends. Instances of virtual types exist in the model alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use imbl::{ordmap::DiffItem as MapItem, ordset::DiffItem as SetItem};
 
 use super::{
-    adaptation::{Adaptation, Blueprint, HandOver, StateFrom, Subject},
+    adaptation::{Adaptation, Blueprint, HandOver, Rank, StateFrom, Subject},
     part::{self, Here},
 };
 use crate::{
-    model::{Binding, Component, ComponentId, Dictionary, Instance, Model, Node, Shared},
+    model::{Binding, Component, Dictionary, Instance, Model, Node, Shared},
     words::{AttributeName, ChannelName, ComponentName, GroupName, InstancePath, NodeName, TypeRef, UnitRef},
 };
 
@@ -24,7 +27,7 @@ pub fn diff(running: &Model, wanted: &Model, node: &NodeName) -> Vec<Adaptation>
         wanted,
         node,
         thorough: part::is_redefined(running, wanted, node),
-        steps: Vec::new(),
+        steps: Steps::default(),
         needed: BTreeSet::new(),
         replaced: BTreeSet::new(),
         touched: BTreeMap::new(),
@@ -34,9 +37,7 @@ pub fn diff(running: &Model, wanted: &Model, node: &NodeName) -> Vec<Adaptation>
     diff.groups();
     diff.channels();
     diff.types();
-    let mut steps = diff.steps;
-    steps.sort_by_key(Adaptation::rank);
-    steps
+    diff.steps.in_order()
 }
 
 struct Diff<'a> {
@@ -45,7 +46,7 @@ struct Diff<'a> {
     node: &'a NodeName,
     /// A type has been redefined: everything is looked at, for the change may show anywhere.
     thorough: bool,
-    steps: Vec<Adaptation>,
+    steps: Steps,
     /// The types of the instances that are added.
     needed: BTreeSet<TypeRef>,
     /// Own components that are another instance under the same name: their bindings are made anew.
@@ -54,6 +55,30 @@ struct Diff<'a> {
     touched: BTreeMap<&'a ChannelName, BTreeSet<&'a Binding>>,
     /// The units that are loaded.
     loaded: BTreeSet<UnitRef>,
+}
+
+/// The steps found so far, by rank: nothing is left to be sorted at the end.
+#[derive(Default)]
+struct Steps([Vec<Adaptation>; Rank::N]);
+
+impl Steps {
+    fn push(&mut self, step: Adaptation) {
+        self.0[step.rank() as usize].push(step);
+    }
+
+    fn extend(&mut self, steps: impl IntoIterator<Item = Adaptation>) {
+        steps.into_iter().for_each(|step| self.push(step));
+    }
+
+    fn n(&self) -> usize {
+        self.0.iter().map(Vec::len).sum()
+    }
+
+    fn in_order(self) -> Vec<Adaptation> {
+        let mut all = Vec::with_capacity(self.n());
+        self.0.into_iter().for_each(|mut steps| all.append(&mut steps));
+        all
+    }
 }
 
 impl<'a> Diff<'a> {
@@ -106,7 +131,7 @@ impl<'a> Diff<'a> {
         {
             return;
         }
-        for model in [self.running, self.wanted] {
+        for model in [self.running, self.wanted].into_iter().filter(|model| !model.bindings.is_empty()) {
             self.touch(model.bindings.of_component(node, name));
         }
     }
@@ -122,7 +147,7 @@ impl<'a> Diff<'a> {
         let Some(new) = after.map(|node| &node.instance) else { return };
         let Some(type_ref) = new.type_ref.clone() else { return };
         let path = InstancePath::Node(self.node.clone());
-        let subject = Subject { path, type_ref, id: ComponentId::default() };
+        let subject = Arc::new(Subject { path, type_ref, id: part::NOBODY });
         let has_other_values = self.values(&subject, old, new);
         let was_stopped = old.is_some_and(|instance| !instance.started);
         if new.started && was_stopped {
@@ -294,35 +319,32 @@ impl<'a> Diff<'a> {
     }
 
     /// One step for each value that this node sees differently; whether there is one.
-    fn values(&mut self, subject: &Subject, before: Option<&Instance>, after: &Instance) -> bool {
+    fn values(&mut self, subject: &Arc<Subject>, before: Option<&Instance>, after: &Instance) -> bool {
         let was = before.map(|instance| instance.dictionary_on(self.node)).unwrap_or_default();
         let is = after.dictionary_on(self.node);
         if was.same(&is) {
             return false;
         }
-        let n_steps = self.steps.len();
-        let set = is.iter().filter(|(name, value)| was.get(name.as_str()) != Some(&***value));
-        let unset = was.iter().filter(|(name, _)| is.get(name.as_str()).is_none());
+        let n_steps = self.steps.n();
+        let set = is.iter().filter(|(name, value)| was.value(name) != Some(value));
+        let unset = was.iter().filter(|(name, _)| is.value(name).is_none());
         for (attribute, _) in set.chain(unset) {
-            let value = |dictionary: &Dictionary| dictionary.get(attribute.as_str()).map(Into::into);
             self.steps.push(Adaptation::UpdateDictionary {
                 subject: subject.clone(),
                 fragment: self.is_fragment(before, after, attribute).then(|| self.node.clone()),
                 attribute: attribute.clone(),
-                before: value(&was),
-                after: value(&is),
+                before: was.value(attribute).cloned(),
+                after: is.value(attribute).cloned(),
             });
         }
-        self.steps.len() > n_steps
+        self.steps.n() > n_steps
     }
 
     /// Whether it is the fragment of this node that holds the value, or held it.
     fn is_fragment(&self, before: Option<&Instance>, after: &Instance, attribute: &AttributeName) -> bool {
-        let holds = |instance: &Instance| {
-            let fragment = instance.fragments.get(self.node);
-            fragment.is_some_and(|fragment| fragment.get(attribute.as_str()).is_some())
-        };
-        holds(after) || after.get(attribute.as_str()).is_none() && before.is_some_and(holds)
+        let has = |dictionary: Option<&Dictionary>| dictionary.is_some_and(|it| it.value(attribute).is_some());
+        let holds = |instance: &Instance| has(instance.fragments.get(self.node));
+        holds(after) || !has(after.dictionary.as_ref()) && before.is_some_and(holds)
     }
 
     fn types(&mut self) {

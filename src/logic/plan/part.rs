@@ -1,6 +1,6 @@
 //! A node's own part of a model: which instances run on it, on which channels they hang, which types and units it needs.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use imbl::{OrdSet, ordmap::DiffItem};
 
@@ -10,9 +10,12 @@ use crate::{
     words::{ChannelName, ComponentName, GroupName, InstancePath, NodeName, PortName, PortPath, TypeRef, UnitRef},
 };
 
+/// The identity of what is known by its name alone.
+pub(super) const NOBODY: ComponentId = ComponentId(0);
+
 /// An instance of the own part.
 pub(super) struct Here<'m> {
-    pub(super) subject: Subject,
+    pub(super) subject: Arc<Subject>,
     pub(super) instance: &'m Instance,
     pub(super) provided: OrdSet<PortName>,
     pub(super) required: OrdSet<PortName>,
@@ -20,9 +23,9 @@ pub(super) struct Here<'m> {
 
 impl<'m> Here<'m> {
     /// None without a type (only broken models) and for virtual types.
-    fn new(model: &Model, path: InstancePath, instance: &'m Instance) -> Option<Here<'m>> {
+    fn new(model: &Model, path: InstancePath, id: ComponentId, instance: &'m Instance) -> Option<Here<'m>> {
         let type_ref = instance.type_ref.clone()?;
-        let subject = Subject { path, type_ref, id: ComponentId::default() };
+        let subject = Arc::new(Subject { path, type_ref, id });
         (!is_virtual(model, instance)).then(|| Here {
             subject,
             instance,
@@ -60,8 +63,8 @@ fn is_virtual(model: &Model, instance: &Instance) -> bool {
 /// A component of the node.
 pub(super) fn component<'m>(model: &'m Model, node: &NodeName, name: &ComponentName) -> Option<Here<'m>> {
     let component: &Component = model.component(node, name)?;
-    let mut here = Here::new(model, InstancePath::Component(node.clone(), name.clone()), &component.instance)?;
-    here.subject.id = component.id;
+    let path = InstancePath::Component(node.clone(), name.clone());
+    let mut here = Here::new(model, path, component.id, &component.instance)?;
     here.provided = component.provided.clone();
     here.required = component.required.clone();
     Some(here)
@@ -70,13 +73,13 @@ pub(super) fn component<'m>(model: &'m Model, node: &NodeName, name: &ComponentN
 /// A node that the node hosts.
 pub(super) fn hosted_node<'m>(model: &'m Model, host: &NodeName, name: &NodeName) -> Option<Here<'m>> {
     let node = model.nodes.get(name).filter(|node| node.host.as_ref() == Some(host) && name != host)?;
-    Here::new(model, InstancePath::Node(name.clone()), &node.instance)
+    Here::new(model, InstancePath::Node(name.clone()), NOBODY, &node.instance)
 }
 
 /// A group that the node is attached to.
 pub(super) fn group<'m>(model: &'m Model, node: &NodeName, name: &GroupName) -> Option<Here<'m>> {
     model.nodes.get(node)?.groups.get(name)?;
-    Here::new(model, InstancePath::Group(name.clone()), &model.groups.get(name)?.instance)
+    Here::new(model, InstancePath::Group(name.clone()), NOBODY, &model.groups.get(name)?.instance)
 }
 
 /// A channel that one of the node's components is bound to.
@@ -84,7 +87,7 @@ pub(super) fn channel<'m>(model: &'m Model, node: &NodeName, name: &ChannelName)
     let channel = model.channels.get(name)?;
     let mut own = model.bindings.of_channel_on(name, node);
     own.find(|port| port_of(model, &port.node, &port.component, &port.port).is_some())?;
-    Here::new(model, InstancePath::Channel(name.clone()), &channel.instance)
+    Here::new(model, InstancePath::Channel(name.clone()), NOBODY, &channel.instance)
 }
 
 /// All ends of a channel.
