@@ -3,12 +3,13 @@
 use std::{fmt, sync::Arc};
 
 use imbl::OrdMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::words::{AttributeName, PortName, TypeRef, UnitRef};
 
 /// What instances of a type are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Nodes.
@@ -36,7 +37,7 @@ impl fmt::Display for Kind {
 }
 
 /// The datatype of an attribute: Kevoree's, and `Duration`, which is Enact's own (`3s`, `250ms`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum DataType {

@@ -1,1 +1,0 @@
-//! Enact's own JSON form of a model, versioned, with a JSON Schema.
