@@ -2,6 +2,9 @@
 
 pub mod draw;
 pub mod failure;
+pub mod files;
 pub mod model;
+pub mod model_diff;
 pub mod model_plan;
 pub mod script;
+pub mod summary;

@@ -1,20 +1,17 @@
 //! `enact model plan`: what a node would have to do to go from one model file to another. Changes nothing.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::failure::{Exit, Failure};
+use super::{
+    failure::{Exit, Failure},
+    files::{complete, read_library, read_model},
+};
 use crate::{
     logic::plan::{self, Line, Plan, Summary},
-    model::{
-        Instance, Model, Shared, kmf,
-        library::{Choice, Library},
-    },
-    words::{NodeName, TypeRef},
+    model::Model,
+    words::NodeName,
 };
 
 /// How the plan is printed.
@@ -163,39 +160,4 @@ fn style(mark: plan::Mark) -> clap::builder::styling::Style {
         plan::Mark::Move => AnsiColor::Cyan,
     };
     Style::new().fg_color(Some(color.into()))
-}
-
-fn read_library(paths: &[PathBuf]) -> Result<Library, Failure> {
-    let mut library = Library::default();
-    for path in paths {
-        let read = Library::read(&read_text(path)?);
-        library.merge(read.map_err(|error| Failure::new(Exit::Error, format!("{}: {error}", path.display()), ""))?);
-    }
-    Ok(library)
-}
-
-fn read_model(path: &Path) -> Result<Model, Failure> {
-    kmf::read(&read_text(path)?).map_err(|error| Failure::new(Exit::Error, format!("{}: {error}", path.display()), ""))
-}
-
-/// Adds the types that instances have and the model does not list.
-fn complete(mut model: Model, library: &Library) -> Model {
-    let components = model.nodes.values().flat_map(|node| node.components.values().map(|c| &c.instance));
-    let nodes = model.nodes.values().map(|node| &node.instance);
-    let others = model.channels.values().map(|c| &c.instance).chain(model.groups.values().map(|g| &g.instance));
-    let type_of = |instance: &Instance| instance.type_ref.clone();
-    let used: BTreeSet<TypeRef> = components.chain(nodes).chain(others).filter_map(type_of).collect();
-    for type_ref in used.into_iter().filter(|type_ref| !model.types.contains_key(type_ref)).collect::<Vec<_>>() {
-        let entry = library.find(&type_ref.namespace, &type_ref.name, Some(&type_ref.version));
-        if let Some((definition, units)) = entry.and_then(|entry| entry.instantiate(&Choice::default()).ok()) {
-            model.types.insert(type_ref, Shared::new(definition));
-            model.units.extend(units.into_iter().map(|unit| (unit.id.clone(), Shared::new(unit))));
-        }
-    }
-    model
-}
-
-fn read_text(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path)
-        .map_err(|error| Failure::new(Exit::Error, format!("cannot read {}: {error}", path.display()), ""))
 }

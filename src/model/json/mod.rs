@@ -212,7 +212,7 @@ mod tests {
                 "the identity 0000000000000001 is another component's",
             ),
             (&format!("{{\"kind\": {}", "[".repeat(100_000)), "invalid type: sequence"),
-            (&format!("{{\"deep\": {}", "[".repeat(100_000)), "recursion limit"),
+            (&format!("{{\"deep\": {}", "[".repeat(100_000)), "not a model in Enact's form"),
         ];
         for (text, expected) in cases {
             let error = read(text).unwrap_err().to_string();
