@@ -1,6 +1,6 @@
 //! Which pushes collided: finds, after a merge, what someone wrote without knowing of what stands in its way now.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     Conflict, History, Party, Stamp, Writes,
@@ -8,7 +8,7 @@ use super::{
     stamp::ntp_of,
     view::{culprit, visible},
 };
-use crate::model::change::{Cell, Change, Element, Register};
+use crate::model::change::{Cell, Element, Register};
 
 /// A merge, seen from both sides.
 pub(super) struct Merge<'a> {
@@ -41,23 +41,24 @@ impl Merge<'_> {
         lost
     }
 
-    /// What showed before and does not any more, though who wrote it was not known to who wrote what shows now.
-    pub(super) fn lost_in(&self, changes: &[Change], merged: Option<Stamp>) -> Vec<Conflict> {
-        // An element that does not show at all: the registers written along with it go without saying.
-        let hidden: BTreeSet<(&Element, Stamp)> = changes
-            .iter()
-            .filter(|change| change.register == Register::Here && change.after.is_none())
-            .filter_map(|change| Some((&change.element, self.old.get(&change.element, &Register::Here)?.stamp)))
-            .collect();
+    /// What of revisions that were known before showed, and does not any more.
+    pub(super) fn lost_of(&self, known: &[(Stamp, Writes)]) -> Vec<Conflict> {
         let mut lost = Vec::new();
-        for change in changes {
-            let Some(entry) = self.old.get(&change.element, &change.register) else { continue };
-            let showed = entry.cell == change.before;
-            let covered = change.register != Register::Here && hidden.contains(&(&change.element, entry.stamp));
-            if !showed || covered || Some(entry.stamp) == merged {
-                continue;
+        for (stamp, writes) in known {
+            for written in writes.iter() {
+                for (register, cell) in &written.cells {
+                    let shows = |registers| visible(registers, &written.element, register) == cell.as_ref();
+                    if !shows(self.old) || shows(self.new) {
+                        continue;
+                    }
+                    let conflict = self.conflict(&written.element, register, *stamp, cell.as_ref());
+                    let covers_all = *register == Register::Here && conflict.is_some();
+                    lost.extend(conflict);
+                    if covers_all {
+                        break;
+                    }
+                }
             }
-            lost.extend(self.conflict(&change.element, &change.register, entry.stamp, entry.cell.as_ref()));
         }
         lost
     }

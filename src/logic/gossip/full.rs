@@ -17,12 +17,15 @@ use crate::{
 /// revisions before that are not known to it.
 pub const LOG_WRITES_MAX: usize = 20_000;
 
+/// A register, the place of its stamp among the stamps, and what it holds.
+type PackedCell = (Register, u32, Option<Cell>);
+
 /// Registers, packed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Packed {
     floor: Time,
     stamps: Vec<Stamp>,
-    rows: Vec<(Element, Vec<(Register, u32, Option<Cell>)>)>,
+    rows: Vec<(Element, Vec<PackedCell>)>,
 }
 
 impl Packed {

@@ -63,6 +63,11 @@ impl History {
         self.kept.get(&stamp).map(|kept| &kept.revision)
     }
 
+    /// What a revision wrote, where that is kept.
+    pub(super) fn writes(&self, stamp: Stamp) -> Option<&Writes> {
+        self.kept.get(&stamp)?.writes.as_ref()
+    }
+
     /// A revision by name.
     pub fn find(&self, id: &RevisionId) -> Option<&Arc<Revision>> {
         self.kept.values().rev().map(|kept| &kept.revision).find(|revision| revision.id == *id)
@@ -263,13 +268,31 @@ impl History {
         }
     }
 
-    /// The stamp after `known` in the chain of an origin's revisions, when it is here.
-    pub(super) fn next_of(&self, origin: Origin, known: Stamp) -> Option<Stamp> {
-        let after = (std::ops::Bound::Excluded(known), std::ops::Bound::Unbounded);
-        let next = |(stamp, kept): &(&Stamp, &Kept)| {
-            stamp.origin() == origin && kept.revision.previous.is_none_or(|previous| previous <= known)
-        };
-        self.kept.range(after).find(next).map(|(stamp, _)| *stamp)
+    /// The revisions that the author of this one did not know, with what they wrote.
+    pub(super) fn unknown_to(&self, revision: &Revision) -> Vec<(Stamp, Writes)> {
+        // The usual case: it joins all heads, so its author knew everything.
+        let others = |head: &Stamp| *head != revision.stamp && !revision.parents.contains(head);
+        if !self.heads.iter().any(others) {
+            return Vec::new();
+        }
+        let mut known = BTreeSet::new();
+        let mut open = vec![revision.stamp];
+        while let Some(stamp) = open.pop() {
+            if known.insert(stamp)
+                && let Some(kept) = self.kept.get(&stamp)
+            {
+                open.extend(&kept.revision.parents);
+            }
+        }
+        let unknown = self.kept.iter().filter(|(stamp, _)| !known.contains(stamp));
+        unknown.filter_map(|(stamp, kept)| Some((*stamp, kept.writes.clone()?))).collect()
+    }
+
+    /// The revisions that a replica with this vector has not seen, with what they wrote.
+    pub(super) fn unseen_by(&self, vector: &BTreeMap<Origin, Stamp>) -> Vec<(Stamp, Writes)> {
+        let unseen = |stamp: &Stamp| vector.get(&stamp.origin()).is_none_or(|known| known < stamp);
+        let unseen = self.kept.iter().filter(|(stamp, _)| unseen(stamp));
+        unseen.filter_map(|(stamp, kept)| Some((*stamp, kept.writes.clone()?))).collect()
     }
 
     /// Whether neither of two revisions was known to the author of the other. `None` when one is no longer in the history.

@@ -21,6 +21,8 @@ mod view;
 
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod sim;
 
 pub use board::Board;
 pub use full::{Full, Record};

@@ -77,7 +77,7 @@ pub enum News {
     /// Everyone who is there runs the same.
     Converged(RevisionId),
     /// Two pushes collided.
-    Collided(Conflict),
+    Collided(Box<Conflict>),
     /// A peer's revision was refused because of a clock.
     ClockAhead(NodeName, TooFarAhead),
 }
@@ -88,6 +88,8 @@ struct Peer {
     /// The digest in which it differs from us, and since when.
     differs: Option<StateDigest>,
     asked: Option<Time>,
+    /// The life and version of its status that it has told us of.
+    status: (u64, u64),
     warned: bool,
 }
 
@@ -172,7 +174,8 @@ impl Protocol {
         effects.push(Effect::Keep(vec![(Arc::clone(&revision), Arc::clone(&writes))]));
         effects.push(Effect::SendAll(GroupMessage::Delta { revision: Arc::clone(&revision), writes }));
         effects.push(Effect::Tell(News::Revised(revision)));
-        effects.extend(pushed.conflicts.iter().cloned().map(|conflict| Effect::Tell(News::Collided(conflict))));
+        effects
+            .extend(pushed.conflicts.iter().cloned().map(|conflict| Effect::Tell(News::Collided(Box::new(conflict)))));
         effects.push(Effect::Changed(pushed.snapshot.clone()));
     }
 
@@ -251,7 +254,10 @@ impl Protocol {
             revision: self.replica.history().latest().map(|revision| revision.id.clone()),
             incarnation: self.board.mine().incarnation,
             status: self.board.mine().version,
-            wants_status: !self.board.has_heard(to, 0, 0),
+            wants_status: self
+                .peers
+                .get(to)
+                .is_some_and(|peer| !self.board.has_heard(to, peer.status.0, peer.status.1)),
         }
     }
 
@@ -318,6 +324,7 @@ impl Protocol {
         }
         let mine = self.replica.digest();
         let Some(peer) = self.peers.get_mut(from) else { return };
+        peer.status = (heartbeat.incarnation, heartbeat.status);
         if heartbeat.digest == mine {
             peer.differs = None;
             peer.warned = false;
@@ -352,11 +359,9 @@ impl Protocol {
         fill_gaps: bool,
         effects: &mut Vec<Effect>,
     ) -> bool {
-        let fresh: Vec<Delta> =
-            deltas.iter().filter(|(revision, _)| !self.replica.history().contains(revision.stamp)).cloned().collect();
-        let (learned, result) = self.replica.learn(now, &fresh);
-        if !learned.revisions.is_empty() {
-            effects.push(Effect::Keep(fresh[..learned.revisions.len()].to_vec()));
+        let (mut learned, result) = self.replica.learn(now, deltas);
+        if !learned.deltas.is_empty() {
+            effects.push(Effect::Keep(std::mem::take(&mut learned.deltas)));
         }
         let gap = learned.gap;
         self.learned(learned, effects);
@@ -390,7 +395,7 @@ impl Protocol {
     fn learned(&mut self, learned: Learned, effects: &mut Vec<Effect>) {
         let nothing = learned.revisions.is_empty() && learned.n_changes == 0;
         effects.extend(learned.revisions.into_iter().map(|revision| Effect::Tell(News::Revised(revision))));
-        effects.extend(learned.conflicts.into_iter().map(|conflict| Effect::Tell(News::Collided(conflict))));
+        effects.extend(learned.conflicts.into_iter().map(|conflict| Effect::Tell(News::Collided(Box::new(conflict)))));
         if !nothing {
             effects.push(Effect::Changed(self.replica.snapshot()));
         }

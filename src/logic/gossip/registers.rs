@@ -37,7 +37,7 @@ pub struct Registers {
     placed: OrdSet<(NodeName, ComponentName, ComponentId)>,
     /// Live bindings by channel; by component they are found among the rows.
     on_channel: OrdSet<(ChannelName, ComponentId, PortName)>,
-    /// Live registers that mention a node: hosts, fragments, memberships.
+    /// Live registers that mention a node: hosts, memberships.
     naming_node: OrdSet<(NodeName, Element, Register)>,
     /// Live attachments by group.
     attached: OrdSet<(GroupName, NodeName)>,
@@ -104,10 +104,9 @@ impl Registers {
         let floor_of_mine = self.floor;
         for (element, register, entry) in other.iter() {
             let known = self.get(element, register).is_some();
-            if known || entry.stamp.time() > floor_of_mine {
-                if self.get(element, register).is_none_or(|held| beats(entry, held)) {
-                    self.put(element, register, Some(entry.clone()));
-                }
+            let wins = self.get(element, register).is_none_or(|held| beats(entry, held));
+            if wins && (known || entry.stamp.time() > floor_of_mine) {
+                self.put(element, register, Some(entry.clone()));
             }
         }
         for (element, register, entry) in mine.iter() {
@@ -190,7 +189,7 @@ impl Registers {
             (_, Register::Host, Cell::Node(node)) => {
                 set(&mut self.naming_node, (node.clone(), element.clone(), register.clone()), live);
             }
-            (_, Register::HasFragment(node) | Register::Fragment(node, _) | Register::Member(node), _) => {
+            (_, Register::Member(node), _) => {
                 set(&mut self.naming_node, (node.clone(), element.clone(), register.clone()), live);
             }
             _ => {}

@@ -25,6 +25,9 @@ use crate::{
 /// The most bytes of each text that goes with a revision.
 pub const TEXT_MAX_BYTES: usize = 4096;
 
+/// The most revisions that wait for others. Who misses more asks anyway, and gets all in order.
+const EARLY_MAX: usize = 256;
+
 /// A push may uncover what was hidden, which hides or uncovers more; no real model needs more rounds.
 const CORRECTIONS_MAX: usize = 8;
 
@@ -36,17 +39,20 @@ pub type Delta = (Arc<Revision>, Writes);
 pub struct Learned {
     /// The revisions that were new.
     pub revisions: Vec<Arc<Revision>>,
+    /// Those of them that came one by one, in the order in which they were merged.
+    pub deltas: Vec<Delta>,
     /// How many registers look different now.
     pub n_changes: usize,
     /// Collisions not known before.
     pub conflicts: Vec<Conflict>,
-    /// Whether revisions of the same node are missing in between.
+    /// Whether some have to wait for others that are missing.
     pub gap: bool,
 }
 
 impl Learned {
     fn add(&mut self, other: Learned) {
         self.revisions.extend(other.revisions);
+        self.deltas.extend(other.deltas);
         self.n_changes += other.n_changes;
         self.conflicts.extend(other.conflicts);
         self.gap |= other.gap;
@@ -71,6 +77,8 @@ pub struct Replica {
     model: Model,
     history: History,
     vector: BTreeMap<Origin, Stamp>,
+    /// Revisions that came before others that their authors had seen.
+    early: BTreeMap<Stamp, Delta>,
 }
 
 impl Replica {
@@ -83,6 +91,7 @@ impl Replica {
             model: Model::default(),
             history: History::default(),
             vector: BTreeMap::new(),
+            early: BTreeMap::new(),
         }
     }
 
@@ -214,8 +223,12 @@ impl Replica {
                 || view::visible(&self.registers, &key.0, &key.1) == held(key)
         };
         let mut cells: BTreeMap<Key, Option<Cell>> = BTreeMap::new();
+        let mut welcome: BTreeSet<Key> = BTreeSet::new();
         for change in wanted {
             let key = (change.element, change.register);
+            if change.after.is_some() {
+                welcome.insert(key.clone());
+            }
             if held(&key) != change.after.as_ref() || !shows(&key) {
                 cells.insert(key, change.after);
             }
@@ -230,7 +243,7 @@ impl Replica {
                 .into_iter()
                 .filter(|change| change.before.is_none() && change.after.is_some())
                 .map(|change| (change.element, change.register))
-                .filter(|key| !cells.contains_key(key))
+                .filter(|key| !cells.contains_key(key) && !welcome.contains(key))
                 .collect();
             if uncovered.is_empty() {
                 break;
@@ -250,7 +263,8 @@ impl Replica {
         self.digest_of(sum)
     }
 
-    /// Learns revisions from another replica, in any order, any number of times.
+    /// Learns revisions from another replica, in any order, any number of times. One that comes before another that its author
+    /// had seen waits for that one: what a revision overwrote knowingly is always known here too.
     ///
     /// # Errors
     /// [`TooFarAhead`] when one is stamped too far in the future; those before it were learned.
@@ -260,9 +274,39 @@ impl Replica {
             if let Err(error) = self.clock.check(now, revision.stamp) {
                 return (learned, Err(error));
             }
-            learned.add(self.merge_one(revision, writes));
+            if self.is_ready(revision) {
+                learned.add(self.merge_one(revision, writes));
+                learned.add(self.merge_early());
+            } else if !self.history.contains(revision.stamp) {
+                learned.gap = true;
+                self.early.insert(revision.stamp, (Arc::clone(revision), Arc::clone(writes)));
+                if self.early.len() > EARLY_MAX {
+                    self.early.pop_last();
+                }
+            }
         }
         (learned, Ok(()))
+    }
+
+    /// Whether everything that the author of a revision had seen is known.
+    fn is_ready(&self, revision: &Revision) -> bool {
+        let known = |stamp: &Stamp| {
+            self.history.contains(*stamp) || self.vector.get(&stamp.origin()).is_some_and(|known| known >= stamp)
+        };
+        revision.previous.iter().chain(&revision.parents).all(known)
+    }
+
+    /// Merges what came early, now that more is known.
+    fn merge_early(&mut self) -> Learned {
+        let mut learned = Learned::default();
+        while let Some(stamp) =
+            self.early.iter().find(|(_, (revision, _))| self.is_ready(revision)).map(|(stamp, _)| *stamp)
+        {
+            if let Some((revision, writes)) = self.early.remove(&stamp) {
+                learned.add(self.merge_one(&revision, &writes));
+            }
+        }
+        learned
     }
 
     fn merge_one(&mut self, revision: &Arc<Revision>, writes: &Writes) -> Learned {
@@ -285,25 +329,16 @@ impl Replica {
         self.history.insert(Arc::clone(revision), Some(Arc::clone(writes)), &self.registers, &self.model);
         let merge = Merge { old: &old, new: &self.registers, history: &self.history, otherwise: &|_, _| false };
         let mut conflicts = merge.lost_by(stamp, writes);
-        conflicts.extend(merge.lost_in(&changes, Some(stamp)));
+        conflicts.extend(merge.lost_of(&self.history.unknown_to(revision)));
         conflicts.retain(|conflict| self.history.collide(conflict.clone()));
-        let gap = !self.advance(revision);
-        Learned { revisions: vec![Arc::clone(revision)], n_changes: changes.len(), conflicts, gap }
-    }
-
-    /// Moves the vector on when nothing is missing before this revision, over those that came early too.
-    fn advance(&mut self, revision: &Revision) -> bool {
-        let origin = revision.stamp.origin();
-        let known = self.vector.get(&origin).copied();
-        if revision.previous > known {
-            return false;
+        self.caught_up(&BTreeMap::from([(stamp.origin(), stamp)]));
+        Learned {
+            revisions: vec![Arc::clone(revision)],
+            deltas: vec![(Arc::clone(revision), Arc::clone(writes))],
+            n_changes: changes.len(),
+            conflicts,
+            gap: false,
         }
-        let mut last = known.map_or(revision.stamp, |known| known.max(revision.stamp));
-        while let Some(next) = self.history.next_of(origin, last) {
-            last = next;
-        }
-        self.vector.insert(origin, last);
-        true
     }
 
     /// Everything this replica knows.
@@ -383,14 +418,17 @@ impl Replica {
         self.registers.merge(&theirs);
         let changes = view::changes(&old, &self.registers, &differing(&old, &self.registers));
         change::patch(&mut self.model, &changes);
+        let unseen = self.history.unseen_by(&vector);
         let revisions = self.absorb_log(&theirs, log, undo);
-        let mut found = self.absorb_conflicts(&old, &changes, &vector);
+        let mut found = self.absorb_conflicts(&old, &unseen, &vector, &revisions);
         for conflict in conflicts {
             self.history.collide(conflict);
         }
         found.retain(|conflict| self.history.collide(conflict.clone()));
         self.caught_up(&vector);
-        Learned { revisions, n_changes: changes.len(), conflicts: found, gap: false }
+        let mut learned = Learned { revisions, n_changes: changes.len(), conflicts: found, ..Learned::default() };
+        learned.add(self.merge_early());
+        learned
     }
 
     fn absorb_log(
@@ -417,11 +455,26 @@ impl Replica {
         new
     }
 
-    fn absorb_conflicts(&self, old: &Registers, changes: &[Change], vector: &BTreeMap<Origin, Stamp>) -> Vec<Conflict> {
+    fn absorb_conflicts(
+        &self,
+        old: &Registers,
+        mine: &[(Stamp, Writes)],
+        vector: &BTreeMap<Origin, Stamp>,
+        theirs: &[Arc<Revision>],
+    ) -> Vec<Conflict> {
         // Where the history is silent: they did not know of it, so they overwrote it unseen.
-        let unseen = |loser: Stamp, _| vector.get(&loser.origin()).is_none_or(|known| *known < loser);
-        let merge = Merge { old, new: &self.registers, history: &self.history, otherwise: &unseen };
-        merge.lost_in(changes, None)
+        let unseen = |stamp: Stamp| vector.get(&stamp.origin()).is_none_or(|known| *known < stamp);
+        let otherwise = |loser, _| unseen(loser);
+        let merge = Merge { old, new: &self.registers, history: &self.history, otherwise: &otherwise };
+        let mut lost = merge.lost_of(mine);
+        for revision in theirs {
+            if let Some(writes) = self.history.writes(revision.stamp) {
+                // What they lost among themselves, they know and have told.
+                let by_mine = |conflict: &Conflict| unseen(conflict.winner.stamp);
+                lost.extend(merge.lost_by(revision.stamp, writes).into_iter().filter(by_mine));
+            }
+        }
+        lost
     }
 
     /// Forgets removals up to a time. Only when this replica knows all that the group wrote up to then.

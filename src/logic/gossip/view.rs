@@ -1,7 +1,7 @@
 //! The visible model: what registers show once everything that dangles is hidden.
 //!
 //! Merged registers may hold a component on a node that is gone, a binding without one of its ends, two components at one
-//! place, nodes that host each other. Nothing of that is deleted: it is hidden, by rules that need nothing but the registers,
+//! place, nodes that host each other. (A value in the fragment of a node that is gone hurts nobody and stays.) Nothing of that is deleted: it is hidden, by rules that need nothing but the registers,
 //! so that replicas with equal registers show equal models. What hides can come back when what it needs comes back.
 
 use std::collections::BTreeSet;
@@ -34,9 +34,7 @@ pub(super) fn visible<'a>(registers: &'a Registers, element: &Element, register:
         (Element::Node(node), Register::Host, Cell::Node(host)) => {
             is_node(registers, host) && !breaks_cycle(registers, node)
         }
-        (_, Register::HasFragment(node) | Register::Fragment(node, _) | Register::Member(node), _) => {
-            is_node(registers, node)
-        }
+        (_, Register::Member(node), _) => is_node(registers, node),
         (_, Register::Attached(group), _) => is_live(registers, &Element::Group(group.clone())),
         _ => true,
     };
@@ -86,9 +84,7 @@ pub(super) fn culprit(registers: &Registers, element: &Element, register: &Regis
         _ => None,
     };
     hidden.or_else(|| match register {
-        Register::HasFragment(node) | Register::Fragment(node, _) | Register::Member(node) => {
-            gone(Element::Node(node.clone()))
-        }
+        Register::Member(node) => gone(Element::Node(node.clone())),
         Register::Attached(group) => gone(Element::Group(group.clone())),
         Register::Host => match (element, registers.get(element, register)?.cell.as_ref()?) {
             (Element::Node(node), Cell::Node(host)) => gone(Element::Node(host.clone())).or_else(|| {

@@ -69,7 +69,7 @@ pub enum GroupEvent {
     /// Two pushes that did not know of each other collided.
     Collided {
         /// Who won, who lost, what is gone.
-        conflict: Conflict,
+        conflict: Box<Conflict>,
         /// Whether the loser was pushed on this node.
         mine: bool,
     },

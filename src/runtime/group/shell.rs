@@ -103,7 +103,10 @@ pub(super) enum Heard {
 /// A request of the handle: runs on the actor.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Call(pub(super) Box<dyn FnOnce(&mut GroupActor, &mut Context<GroupActor>) + Send>);
+pub(super) struct Call(pub(super) Work);
+
+/// What a request does.
+pub(super) type Work = Box<dyn FnOnce(&mut GroupActor, &mut Context<GroupActor>) + Send>;
 
 #[derive(Message)]
 #[rtype(result = "()")]
