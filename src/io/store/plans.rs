@@ -3,10 +3,20 @@
 use redb::ReadableTable;
 use serde::{Deserialize, Serialize};
 
-use super::{META, Store, StoreError, error::Fault, get, put, seal, unseal};
-use crate::logic::{
-    gossip::RevisionId,
-    plan::{Outcome, Plan, Record},
+use super::{
+    META, Store, StoreError,
+    error::Fault,
+    get, put,
+    revisions::{knows, model_of},
+    seal, unseal,
+};
+use crate::{
+    logic::{
+        gossip::RevisionId,
+        plan::{self, Outcome, Plan, Record},
+    },
+    model::Model,
+    words::NodeName,
 };
 
 const PLAN: &str = "plan";
@@ -27,14 +37,33 @@ pub struct UnderWay {
     pub records: Vec<Record>,
 }
 
+/// From this many steps on a plan is not written itself: ten thousand new instances would be 2 MB and 15 ms.
+const STEPS_MAX: usize = 4096;
+
+#[derive(Serialize)]
+enum Written<'a> {
+    Whole(&'a Plan),
+    Follows(&'a NodeName),
+}
+
+#[derive(Deserialize)]
+enum Read {
+    Whole(Plan),
+    Follows(NodeName),
+}
+
 impl Store {
-    /// Writes a plan ahead ([`Record::Began`]). It replaces the one before.
+    /// Writes a plan ahead ([`Record::Began`]). It replaces the one before. Of a very large plan between two revisions that
+    /// are known only these are written: it follows from them.
     ///
     /// # Errors
     /// When the store cannot be written; nothing may be done of the plan then.
     pub fn begin(&self, plan: &Plan, from: Option<&RevisionId>, to: Option<&RevisionId>) -> Result<(), StoreError> {
         self.write(|txn| {
-            put(txn, PLAN, plan)?;
+            let follows = plan.steps.len() > STEPS_MAX
+                && to.is_some()
+                && [from, to].into_iter().flatten().try_fold(true, |all, id| Ok::<_, Fault>(all && knows(txn, id)?))?;
+            put(txn, PLAN, &if follows { Written::Follows(&plan.node) } else { Written::Whole(plan) })?;
             put(txn, PLAN_ENDS, &(from, to))?;
             txn.open_table(RECORDS)?.retain(|_, _| false)?;
             Ok(())
@@ -70,8 +99,20 @@ impl Store {
     pub fn under_way(&self) -> Result<Option<UnderWay>, StoreError> {
         self.read(|txn| {
             let meta = txn.open_table(META)?;
-            let Some(plan) = get::<Plan>(&meta, PLAN)? else { return Ok(None) };
-            let (from, to) = get(&meta, PLAN_ENDS)?.unwrap_or_default();
+            let Some(written) = get(&meta, PLAN)? else { return Ok(None) };
+            let (from, to): (Option<RevisionId>, Option<RevisionId>) = get(&meta, PLAN_ENDS)?.unwrap_or_default();
+            let plan = match written {
+                Read::Whole(plan) => plan,
+                Read::Follows(node) => {
+                    let model = |id: &Option<RevisionId>| match id {
+                        Some(id) => {
+                            model_of(txn, id)?.ok_or_else(|| Fault::Damaged(format!("revision {id} is missing")))
+                        }
+                        None => Ok(Model::default()),
+                    };
+                    plan::plan(&model(&from)?, &model(&to)?, &node)
+                }
+            };
             if !plan.is_sound() {
                 return Err(Fault::Damaged("the plan under way contradicts itself".to_owned()));
             }

@@ -128,10 +128,7 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub fn model(&self, id: &RevisionId) -> Result<Option<Model>, StoreError> {
-        self.read(|txn| {
-            let place = place_of(&txn.open_table(PLACES)?, id)?;
-            place.map(|place| Ok(read_at(txn, place)?.1)).transpose()
-        })
+        self.read(|txn| model_of(txn, id))
     }
 
     /// The newest revision and its model.
@@ -164,6 +161,17 @@ impl Store {
             place.map(|place| read_at(txn, place)).transpose()
         })
     }
+}
+
+/// Whether a revision is in the history.
+pub(super) fn knows(txn: &WriteTransaction, id: &RevisionId) -> Result<bool, Fault> {
+    Ok(place_of(&txn.open_table(PLACES)?, id)?.is_some())
+}
+
+/// The model of a revision that is in the history.
+pub(super) fn model_of(txn: &ReadTransaction, id: &RevisionId) -> Result<Option<Model>, Fault> {
+    let place = place_of(&txn.open_table(PLACES)?, id)?;
+    place.map(|place| Ok(read_at(txn, place)?.1)).transpose()
 }
 
 fn place_of(places: &impl ReadableTable<&'static str, u64>, id: &RevisionId) -> Result<Option<u64>, Fault> {

@@ -166,6 +166,34 @@ fn a_plan_that_a_crash_ended_is_found_and_one_that_is_through_is_not() {
 }
 
 #[test]
+fn a_very_large_plan_follows_from_its_revisions() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let type_ref = state(&[]).type_ref;
+    let components = (0..3000u64).map(|k| {
+        let component = crate::model::Component {
+            id: ComponentId(k + 1),
+            instance: crate::model::Instance::of(type_ref.clone()),
+            ..Default::default()
+        };
+        (name::<crate::words::ComponentName>(&format!("c{k}")), crate::model::Shared::new(component))
+    });
+    let own = crate::model::Node { components: components.collect(), ..Default::default() };
+    let mut wanted = Model::default();
+    wanted.nodes.insert(node("n0"), own.into());
+    let wanted = wanted.indexed();
+    let plan = plan::plan(&Model::default(), &wanted, &node("n0"));
+    assert!(plan.steps.len() > 4096);
+    store.begin(&plan, None, Some(&id(7))).unwrap();
+    assert_eq!(store.under_way().unwrap().unwrap().plan, plan, "written whole, for the revision is not known");
+    store.add_revision(&revision(7), &wanted).unwrap();
+    store.begin(&plan, None, Some(&id(7))).unwrap();
+    drop(store);
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(store.under_way().unwrap().unwrap().plan, plan);
+}
+
+#[test]
 fn starts_are_counted_for_each_revision_within_a_span() {
     let store = Store::in_memory().unwrap();
     let at = |s: u64| Time::from_ms(s * 1000);

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     model::{
         Binding, Channel, Component, ComponentId, DeployUnit, Dictionary, Group, Instance, Kind, Model, Node,
-        PortDefinition, Shared, TypeDefinition,
+        PortDefinition, Shared, TypeDefinition, testing,
     },
     words::{InstancePath, Name, Namespace, NodeName, PortName, Time, TypeName, TypeRef, UnitRef},
 };
@@ -550,6 +550,21 @@ proptest! {
                 a.nodes.iter().any(|(name, other)| *name != node && other.components.values().any(|c| ran_there(c)));
             let expected = if was_here { learned(id) } else if was_there { MOVED + id.0 } else { FRESH };
             prop_assert_eq!(live.state, expected, "the state of {:?}", live.subject);
+        }
+    }
+
+    #[test]
+    fn a_plan_after_edits_leads_to_what_they_made(first in testing::models(), edits in testing::edits()) {
+        let second = testing::edited(first.clone(), &edits);
+        for node in first.nodes.keys().filter(|node| second.nodes.contains_key(*node)) {
+            let plan = plan(&first, &second, node);
+            prop_assert!(plan.is_sound());
+            let mut world = World::of(&first, node);
+            for step in &plan.steps {
+                world.check_step(step);
+                world.step(step, node, &mut Disk::new());
+            }
+            prop_assert_eq!(world.bare(), World::of(&second, node).bare());
         }
     }
 

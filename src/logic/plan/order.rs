@@ -179,3 +179,74 @@ impl Graph {
         Plan { node: node.clone(), steps, waits, n_gates }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Binding, Channel, Component, ComponentId, Instance, Node, Shared};
+
+    /// A model of one node from bindings like `a.out x` and `b.in x`. Ports that begin with `i` receive.
+    fn model(bindings: &[&str]) -> Model {
+        let mut own = Node { instance: Instance::of("enact.Box/1".parse().unwrap()), ..Node::default() };
+        let mut model = Model::default();
+        for (idx, text) in bindings.iter().enumerate() {
+            let (port, channel) = text.split_once(' ').unwrap();
+            let port: crate::words::PortPath = format!("n.{port}").parse().unwrap();
+            let mut component = own.components.get(&port.component).map_or_else(
+                || Component {
+                    id: ComponentId(idx as u64 + 1),
+                    instance: Instance::of("enact.Part/1".parse().unwrap()),
+                    ..Component::default()
+                },
+                |known| (**known).clone(),
+            );
+            let receives = port.port.as_str().starts_with('i');
+            if receives { &mut component.provided } else { &mut component.required }.insert(port.port.clone());
+            own.components.insert(port.component.clone(), Shared::new(component));
+            let channel = ChannelName::parse(channel).unwrap();
+            let instance = Instance::of("enact.Wire/1".parse().unwrap());
+            model.channels.insert(channel.clone(), Shared::new(Channel { instance }));
+            model.bindings.insert(Binding { port, channel });
+        }
+        model.nodes.insert(node(), Shared::new(own));
+        model.indexed()
+    }
+
+    fn node() -> NodeName {
+        NodeName::parse("n").unwrap()
+    }
+
+    /// Who starts (or stops) before whom, gates left out.
+    fn waits(plan: &Plan) -> Vec<String> {
+        let name = |place: u32| match plan.steps.get(place as usize).and_then(Adaptation::subject) {
+            Some(subject) => subject.path.to_string(),
+            None => "gate".to_owned(),
+        };
+        let mut waits: Vec<String> =
+            plan.waits.iter().map(|(first, then)| format!("{} < {}", name(*first), name(*then))).collect();
+        waits.sort();
+        waits
+    }
+
+    #[test]
+    fn receivers_start_before_channels_and_channels_before_senders_and_stop_the_other_way_round() {
+        let all = model(&["a.out x", "b.in x"]);
+        assert_eq!(waits(&plan(&Model::default(), &all, &node())), ["n.b < x", "x < n.a"]);
+        assert_eq!(waits(&plan(&all, &Model::default(), &node())), ["n.a < x", "x < n.b"]);
+    }
+
+    #[test]
+    fn senders_wait_for_receivers_at_a_channel_that_runs_already() {
+        let before = model(&["k.in x"]);
+        let after = model(&["k.in x", "a.out x", "b.in x"]);
+        let plan = plan(&before, &after, &node());
+        assert_eq!((waits(&plan), plan.n_gates), (vec!["gate < n.a".to_owned(), "n.b < gate".to_owned()], 1));
+    }
+
+    #[test]
+    fn a_circle_of_components_loses_one_wait_only() {
+        let circle = model(&["a.out x", "b.in x", "b.out y", "c.in y", "c.out z", "a.in z"]);
+        let plan = plan(&Model::default(), &circle, &node());
+        assert_eq!(waits(&plan).len(), 5, "{:?}", waits(&plan));
+    }
+}

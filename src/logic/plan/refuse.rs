@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     model::{Binding, Model, PortDefinition},
-    words::{ChannelName, InstancePath, NodeName, PortPath, TypeRef},
+    words::{AttributeName, ChannelName, InstancePath, NodeName, PortPath, TypeRef},
 };
 
 /// Why a node will not carry out a plan.
@@ -54,6 +54,16 @@ pub enum Refusal {
         /// The ports that the component has.
         ports: Vec<String>,
     },
+    /// A value is not what the attribute takes.
+    #[error("\"{path}\" does not take {attribute}: {why}")]
+    UnfitValue {
+        /// The instance.
+        path: InstancePath,
+        /// The attribute.
+        attribute: AttributeName,
+        /// Why it does not fit. A secret value is not shown.
+        why: String,
+    },
     /// A sender's messages are not what a receiver on the same channel takes.
     #[error("\"{sender}\" sends {sends} over \"{channel}\", but \"{receiver}\" takes {takes}")]
     DoesNotFit {
@@ -85,9 +95,22 @@ pub fn refuse(plan: &Plan, running: &Model, wanted: &Model, known: Option<&BTree
         return vec![Refusal::NoSuchNode { node: node.clone() }];
     }
     let mut refusals = Vec::new();
+    let mut added: BTreeSet<&InstancePath> = BTreeSet::new();
     for step in &plan.steps {
-        if let (Adaptation::AddInstance { blueprint, .. }, Some(known)) = (step, known) {
-            refusals.extend(unknown_type(node, &blueprint.subject, known));
+        match step {
+            Adaptation::AddInstance { blueprint, .. } => {
+                let subject = &blueprint.subject;
+                added.insert(&subject.path);
+                refusals.extend(known.and_then(|known| unknown_type(node, subject, known)));
+                let values = blueprint.values.iter();
+                refusals.extend(values.filter_map(|(name, value)| unfit(wanted, &subject.path, name, value)));
+            }
+            Adaptation::UpdateDictionary { subject, attribute, after: Some(value), .. }
+                if !added.contains(&subject.path) =>
+            {
+                refusals.extend(unfit(wanted, &subject.path, attribute, value));
+            }
+            _ => {}
         }
     }
     for item in running.bindings.as_set().diff(wanted.bindings.as_set()) {
@@ -115,6 +138,14 @@ fn unknown_type(node: &NodeName, subject: &Subject, known: &BTreeSet<TypeRef>) -
         type_ref: type_ref.clone(),
         others: others(),
     })
+}
+
+fn unfit(wanted: &Model, path: &InstancePath, attribute: &AttributeName, value: &str) -> Option<Refusal> {
+    let definition = wanted.definition(wanted.instance(path)?)?;
+    let found = definition.attribute(attribute.as_str())?;
+    let error = found.accepts(value).err()?;
+    let why = if found.secret { "its value does not fit (it is secret)".to_owned() } else { error.to_string() };
+    Some(Refusal::UnfitValue { path: path.clone(), attribute: attribute.clone(), why })
 }
 
 fn dangling(wanted: &Model, binding: &Binding) -> Option<Refusal> {
@@ -158,4 +189,120 @@ fn misfits(wanted: &Model, channel: &ChannelName) -> Vec<Refusal> {
 
 fn takes_anything(port: &PortDefinition) -> bool {
     port.schema == 0 || port.message.is_empty() || &*port.message == "Value"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        logic::plan::plan,
+        model::{
+            Attribute, Channel, Component, ComponentId, DataType, Instance, Kind, Node, Shared, TypeDefinition,
+            testing::name,
+        },
+    };
+
+    fn definition(id: &str, kind: Kind, takes: &str, sends: &str) -> TypeDefinition {
+        let port = |text: &str, message: &str| PortDefinition {
+            name: name(text),
+            optional: true,
+            no_dependency: false,
+            message: message.into(),
+            schema: if message == "Value" { 0 } else { message.len() as u64 },
+            doc: "".into(),
+            port_type: None,
+        };
+        let period = Attribute {
+            name: name("period"),
+            datatype: DataType::Int,
+            optional: false,
+            state: false,
+            fragment: false,
+            default: None,
+            min: None,
+            max: None,
+            one_of: Vec::new(),
+            secret: false,
+            doc: "".into(),
+        };
+        let is_component = kind == Kind::Component;
+        TypeDefinition {
+            id: id.parse().unwrap(),
+            kind,
+            is_abstract: false,
+            units: Vec::new(),
+            super_types: Vec::new(),
+            attributes: Some(vec![period]),
+            provided: if is_component { vec![port("in", takes)] } else { Vec::new() },
+            required: if is_component { vec![port("out", sends)] } else { Vec::new() },
+            metadata: Default::default(),
+        }
+    }
+
+    /// Components a and b of two types, bound to x as told, with a period of a.
+    fn model(bindings: &[(&str, &str)], period: &str) -> Model {
+        let mut model = Model::default();
+        for definition in [
+            definition("enact.Box/1", Kind::Node, "", ""),
+            definition("enact.Wire/1", Kind::Channel, "", ""),
+            definition("enact.A/1", Kind::Component, "Value", "Tick"),
+            definition("enact.B/1", Kind::Component, "Text", "Value"),
+        ] {
+            model.types.insert(definition.id.clone(), Shared::new(definition));
+        }
+        let of = |id: &str| Instance::of(id.parse().unwrap());
+        let mut own = Node { instance: of("enact.Box/1"), ..Node::default() };
+        for (idx, (text, id)) in [("a", "enact.A/1"), ("b", "enact.B/1")].into_iter().enumerate() {
+            let mut component = Component { id: ComponentId(idx as u64 + 1), instance: of(id), ..Component::default() };
+            component.provided.insert(name("in"));
+            component.required.insert(name("out"));
+            component.instance.dictionary.as_mut().unwrap().set(name("period"), period);
+            own.components.insert(name(text), Shared::new(component));
+        }
+        model.nodes.insert(name("n"), Shared::new(own));
+        model.channels.insert(name("x"), Shared::new(Channel { instance: of("enact.Wire/1") }));
+        for (port, channel) in bindings {
+            let port = format!("n.{port}").parse().unwrap();
+            model.bindings.insert(Binding { port, channel: name(channel) });
+        }
+        model.indexed()
+    }
+
+    fn refused(wanted: &Model, known: &[&str]) -> Vec<String> {
+        let known = known.iter().map(|id| id.parse().unwrap()).collect();
+        let plan = plan(&Model::default(), wanted, &name("n"));
+        refuse(&plan, &Model::default(), wanted, Some(&known)).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_with_what_would() {
+        let all = ["enact.A/1", "enact.B/1", "enact.Wire/1"];
+        assert!(refused(&model(&[("a.out", "x"), ("a.in", "x"), ("b.out", "x")], "1"), &all).is_empty());
+        let cases = [
+            (
+                refused(&model(&[], "1"), &["enact.A/2", "enact.B/1"]),
+                "node \"n\" cannot make \"n.a\": it has no type enact.A/1 (it has: enact.A/2)",
+            ),
+            (
+                refused(&model(&[("a.out", "y")], "1"), &all),
+                "\"n.a.out\" is bound to \"y\", and there is no such channel",
+            ),
+            (
+                refused(&model(&[("a.output", "x")], "1"), &all),
+                "\"n.a.output\" is bound to \"x\", and its component has no such port (it has: in, out)",
+            ),
+            (
+                refused(&model(&[("a.out", "x"), ("b.in", "x")], "1"), &all),
+                "\"n.a.out\" sends Tick over \"x\", but \"n.b.in\" takes Text",
+            ),
+        ];
+        for (found, expected) in cases {
+            assert_eq!(found, [expected]);
+        }
+        let unfit = refused(&model(&[], "soon"), &all);
+        assert!(unfit[0].starts_with("\"n.a\" does not take period: \"soon\" is no"), "{unfit:?}");
+        let plan = plan(&model(&[], "1"), &Model::default(), &name("n"));
+        let refusals = refuse(&plan, &model(&[], "1"), &Model::default(), None);
+        assert_eq!(refusals, [Refusal::NoSuchNode { node: name("n") }]);
+    }
 }

@@ -93,7 +93,7 @@ impl Plan {
                 None => {}
             }
         }
-        for (_, is_bound) in self.own_bindings() {
+        for is_bound in self.own_ends().into_values() {
             if is_bound {
                 summary.n_bind += 1;
             } else {
@@ -107,9 +107,9 @@ impl Plan {
     pub fn lines(&self, wanted: &Model) -> Vec<Line> {
         let mut lines: Vec<Line> =
             self.stays().into_iter().filter_map(|(path, stay)| stay.line(path, wanted)).collect();
-        for (binding, is_bound) in self.own_bindings() {
+        for ((binding, receives), is_bound) in self.own_ends() {
             let Binding { port, channel } = binding;
-            let arrow = if receives(wanted, binding) { "←" } else { "→" };
+            let arrow = if receives { "←" } else { "→" };
             lines.push(Line {
                 mark: if is_bound { Mark::Add } else { Mark::Remove },
                 who: if is_bound { "bind" } else { "unbind" }.to_owned(),
@@ -136,23 +136,24 @@ impl Plan {
         stays
     }
 
-    /// The bindings of own components that are made (true) or taken away (false). Those that are both stay as they are.
-    fn own_bindings(&self) -> BTreeMap<&Binding, bool> {
-        let mut bindings = BTreeMap::new();
+    /// The bindings of own components, and whether they receive, that are made (true) or taken away (false). Those that are both
+    /// stay as they are.
+    fn own_ends(&self) -> BTreeMap<(&Binding, bool), bool> {
+        let mut ends = BTreeMap::new();
         for step in &self.steps {
             match step {
                 Adaptation::RemoveBinding(end) if end.binding.port.node == self.node => {
-                    bindings.insert(&end.binding, false);
+                    ends.insert((&end.binding, end.receives), false);
                 }
                 Adaptation::AddBinding(end) if end.binding.port.node == self.node => {
-                    if bindings.remove(&end.binding).is_none() {
-                        bindings.insert(&end.binding, true);
+                    if ends.remove(&(&end.binding, end.receives)).is_none() {
+                        ends.insert((&end.binding, end.receives), true);
                     }
                 }
                 _ => {}
             }
         }
-        bindings
+        ends
     }
 }
 
@@ -253,11 +254,6 @@ fn type_change(old: &TypeRef, new: &TypeRef) -> String {
         return format!("{} {} → {}", old.name, old.version, new.version);
     }
     format!("{} → {}", type_text(old), type_text(new))
-}
-
-fn receives(wanted: &Model, binding: &Binding) -> bool {
-    let component = wanted.component(&binding.port.node, &binding.port.component);
-    component.is_some_and(|component| component.provided.contains(&binding.port.port))
 }
 
 fn is_secret(wanted: &Model, path: &InstancePath, attribute: &AttributeName) -> bool {
