@@ -106,26 +106,30 @@ fn tell(environment: &Environment, inbox: &Inbox, failure: Failure) {
     }
 }
 
-async fn live<C: Behaviour>(mut life: Life<C>) {
-    let closing = Closing(life.inbox.clone(), life.environment.clone());
-    if life.component.is_none() {
-        life.make().await;
-    }
-    let mut n_in_a_row = 0;
-    loop {
-        match life.next(&mut n_in_a_row).await {
-            Next::Event(Event::Op(Op::End, done)) => {
-                let outcome = life.end().await;
-                drop(life);
-                drop(closing);
-                done.send(outcome);
-                return;
+/// The whole life of a component. Not an `async fn`: that would hold its argument twice.
+#[allow(clippy::manual_async_fn, reason = "an async block keeps what it captures in place")]
+fn live<C: Behaviour>(mut life: Life<C>) -> impl Future<Output = ()> {
+    async move {
+        let closing = Closing(life.inbox.clone(), life.environment.clone());
+        if life.component.is_none() {
+            Box::pin(life.make()).await;
+        }
+        let mut n_in_a_row = 0;
+        loop {
+            match life.next(&mut n_in_a_row).await {
+                Next::Event(Event::Op(Op::End, done)) => {
+                    let outcome = Box::pin(life.end()).await;
+                    drop(life);
+                    drop(closing);
+                    done.send(outcome);
+                    return;
+                }
+                Next::Event(Event::Op(op, done)) => life.obey(op, done).await,
+                Next::Event(Event::Input(port, message, reply)) => life.input(port, message, reply).await,
+                Next::Event(Event::Turn(turn)) => life.turn(turn).await,
+                Next::Timer(timer) => life.fire(timer).await,
+                Next::Pause => tokio::task::yield_now().await,
             }
-            Next::Event(Event::Op(op, done)) => life.obey(op, done).await,
-            Next::Event(Event::Input(port, message, reply)) => life.input(port, message, reply).await,
-            Next::Event(Event::Turn(turn)) => life.turn(turn).await,
-            Next::Timer(timer) => life.fire(timer).await,
-            Next::Pause => tokio::task::yield_now().await,
         }
     }
 }
@@ -237,7 +241,8 @@ impl<C: Behaviour> Life<C> {
     // ---- what the node wants ----
 
     async fn obey(&mut self, op: Op, done: Done) {
-        let outcome = self.outcome_of(op).await;
+        // Boxed since it is rare and large: while an instance only handles messages, it does not carry the room for it.
+        let outcome = Box::pin(self.outcome_of(op)).await;
         done.send(outcome);
     }
 
