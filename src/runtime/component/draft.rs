@@ -200,6 +200,7 @@ impl NodeDraft {
     ///
     /// # Errors
     /// When there is no such type.
+    #[allow(clippy::should_implement_trait, reason = "the word that scripts use")]
     pub fn add(self, type_name: &str) -> Result<InstanceDraft, DraftError> {
         let stem = type_name.split('/').next().unwrap_or(type_name).to_ascii_lowercase();
         let components = &self.draft.now.nodes[&self.node].components;

@@ -7,9 +7,11 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::{Behaviour, Ctx};
 
+type NowJob<C> = Box<dyn FnMut(&mut C, &mut Ctx<C>)>;
+
 /// What a timer does: at once, or in a future that borrows the component.
 pub(super) enum Job<C: Behaviour> {
-    Now(Box<dyn FnMut(&mut C, &mut Ctx<C>)>),
+    Now(NowJob<C>),
     Later(Box<dyn AsyncJob<C>>),
 }
 
