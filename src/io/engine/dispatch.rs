@@ -11,8 +11,8 @@ use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     envelope::Envelope,
-    mesh::Shared,
     service::{Incoming, Reply, ReplyTo, ServiceId, Undelivered},
+    shared::Shared,
     wire::Wire,
 };
 use crate::logic::link::{Assembler, Header, Lane};

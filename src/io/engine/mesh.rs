@@ -1,33 +1,28 @@
-//! What all tasks of one node's engine share, and the task that follows who is alive and obeys the core that decides it.
+//! The task that follows who is alive: tells the core of peers what the network brings, and obeys it.
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, OnceLock, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, PoisonError, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
 use bytes::Bytes;
-use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
+use tokio::sync::mpsc;
 
 use super::{
-    Address, Closer, Engine, NetworkEvent, Peer, PeerEvent, Role, Sighting, codec,
-    dispatch::{self, Frame},
-    service::{Reply, Services},
-    wire::{Ticks, Wire},
+    Address, Engine, Peer, PeerEvent, Role, Sighting, codec, dispatch,
+    service::Reply,
+    shared::{Shared, Standing, Told, plain_frame},
+    wire::Wire,
 };
 use crate::{
     logic::{
-        link::{Header, Kind, Lane, Limits},
-        peers::{Effect, Hello, Peers, Refusal, Times},
+        link::{Kind, Lane, Limits},
+        peers::{Effect, Peers, Times},
     },
     words::{NodeName, Time},
 };
 
-/// Events that a slow watcher may be behind before it misses some (it is told so by `RecvError::Lagged`).
-const EVENTS_MAX: usize = 1024;
 /// What the network tells, waiting for the task; a whole fleet that appears at once fits. What is beyond comes again.
 const TOLD_MAX: usize = 8192;
 /// Frames that wait for the inbox of one peer. More than a window of data and its acknowledgements; beyond it they are dropped
@@ -37,90 +32,6 @@ const FRAMES_MAX: usize = 8192;
 const GREETINGS_MAX: usize = 256;
 /// How often the view of who is alive is looked at.
 const TICK: Duration = Duration::from_millis(50);
-/// A greeting has a few names and numbers.
-const HELLO_MAX_BYTES: usize = 4096;
-
-/// What the task is told.
-#[derive(Debug)]
-enum Told {
-    Appeared(Sighting),
-    Vanished(Address),
-    Hello(Hello),
-    Refusal(Refusal),
-    Left(Address),
-    Garbage { who: String, detail: String },
-}
-
-/// Whether we belong to the group yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    Joining,
-    Member,
-    NameInUse(Refusal),
-}
-
-/// Requests that wait for their replies.
-#[derive(Debug, Default)]
-pub(super) struct Asks {
-    next: AtomicU64,
-    waiting: Mutex<HashMap<u64, (Peer, oneshot::Sender<Reply>)>>,
-}
-
-impl Asks {
-    pub(super) fn begin(&self, to: &Peer, asker: oneshot::Sender<Reply>) -> u64 {
-        let ask = self.next.fetch_add(1, Relaxed);
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(ask, (to.clone(), asker));
-        ask
-    }
-
-    pub(super) fn end(&self, ask: u64) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&ask);
-    }
-
-    /// A reply came; only from whom it was asked.
-    pub(super) fn replied(&self, from: &Peer, ask: u64, reply: Reply) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.get(&ask).is_some_and(|(to, _)| to == from)
-            && let Some((_, asker)) = waiting.remove(&ask)
-        {
-            drop(waiting);
-            drop(asker.send(reply));
-        }
-    }
-
-    /// Ends the requests to a peer, or all.
-    fn give_up(&self, peer: Option<&Peer>, why: &Reply) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let over = |_: &u64, (to, _): &mut (Peer, _)| peer.is_none_or(|peer| peer == to);
-        for (_, (_, asker)) in waiting.extract_if(over) {
-            drop(asker.send(why.clone()));
-        }
-    }
-}
-
-/// Where the frames of a link go. When it is dropped, the link's inbox task ends.
-type Inbox = mpsc::Sender<Frame>;
-
-/// What all tasks share.
-pub(super) struct Shared {
-    pub(super) me: Peer,
-    address: Address,
-    pub(super) services: Services,
-    pub(super) asks: Asks,
-    pub(super) events: broadcast::Sender<PeerEvent>,
-    /// The links to peers that are up, by name.
-    pub(super) up: RwLock<HashMap<NodeName, Arc<Wire>>>,
-    pub(super) closed: AtomicBool,
-    pub(super) undeliverable: AtomicU64,
-    pub(super) strange_frames: AtomicU64,
-    pub(super) standing: watch::Sender<Standing>,
-    wires: RwLock<HashMap<u64, (Inbox, Arc<Wire>)>>,
-    told: mpsc::Sender<Told>,
-    closer: OnceLock<Closer>,
-    stop: Notify,
-    limits: Limits,
-    ticks: Ticks,
-}
 
 /// The task's own part: the core, and what comes for it.
 pub(super) struct Mesh {
@@ -129,133 +40,6 @@ pub(super) struct Mesh {
     told: mpsc::Receiver<Told>,
     greetings: mpsc::Sender<(Address, Bytes)>,
     greetings_out: Option<mpsc::Receiver<(Address, Bytes)>>,
-}
-
-impl Shared {
-    /// What one node's tasks share, without a network.
-    fn new(me: Peer, address: Address, limits: Limits, told: mpsc::Sender<Told>) -> Arc<Shared> {
-        Arc::new(Shared {
-            me,
-            address,
-            services: Services::default(),
-            asks: Asks::default(),
-            events: broadcast::channel(EVENTS_MAX).0,
-            up: RwLock::default(),
-            closed: AtomicBool::new(false),
-            undeliverable: AtomicU64::new(0),
-            strange_frames: AtomicU64::new(0),
-            standing: watch::channel(Standing::Joining).0,
-            wires: RwLock::default(),
-            told,
-            closer: OnceLock::new(),
-            stop: Notify::new(),
-            limits,
-            ticks: Ticks::start(),
-        })
-    }
-
-    /// For a router with nobody else around.
-    pub(super) fn alone(me: Peer) -> Arc<Shared> {
-        let shared = Shared::new(me, Address("".into()), Limits::default(), mpsc::channel(1).0);
-        shared.standing.send_replace(Standing::Member);
-        shared
-    }
-
-    /// Takes what the network tells. Never blocks and never calls the engine: may be called from within it.
-    pub(super) fn network(&self, event: NetworkEvent) {
-        match event {
-            NetworkEvent::Appeared(sighting) => self.tell(Told::Appeared(sighting)),
-            NetworkEvent::Vanished(address) => self.tell(Told::Vanished(address)),
-            NetworkEvent::Frame(frame) => self.frame(frame),
-        }
-    }
-
-    fn tell(&self, told: Told) {
-        if self.told.try_send(told).is_err() && !self.closed.load(Relaxed) {
-            tracing::warn!("the network tells more than can be followed");
-        }
-    }
-
-    fn frame(&self, mut frame: Bytes) {
-        let header = match Header::read(&frame) {
-            Ok(header) => header,
-            Err(error) => return self.garbage("somebody unknown", error.to_string()),
-        };
-        let payload = frame.split_off(Header::LEN);
-        match header.kind {
-            Kind::Hello => match codec::decode(&payload, HELLO_MAX_BYTES) {
-                Ok(hello) => self.tell(Told::Hello(hello)),
-                Err(error) => self.garbage("somebody unknown", error.to_string()),
-            },
-            Kind::Refuse => match codec::decode(&payload, HELLO_MAX_BYTES) {
-                Ok(refusal) => self.tell(Told::Refusal(refusal)),
-                Err(error) => self.garbage("somebody unknown", error.to_string()),
-            },
-            Kind::Bye => match codec::decode::<String>(&payload, HELLO_MAX_BYTES) {
-                Ok(address) => self.tell(Told::Left(Address(address.into()))),
-                Err(error) => self.garbage("somebody unknown", error.to_string()),
-            },
-            Kind::Ack | Kind::Data(_) | Kind::Probe(_) | Kind::Answer(_) | Kind::Want(_) => {
-                let wires = self.wires.read().unwrap_or_else(PoisonError::into_inner);
-                let taken = wires.get(&header.to).is_some_and(|(inbox, _)| inbox.try_send((header, payload)).is_ok());
-                self.strange_frames.fetch_add(u64::from(!taken), Relaxed);
-            }
-        }
-    }
-
-    /// Counts what is no frame, and sees to it that it is told once.
-    pub(super) fn garbage(&self, who: &str, detail: String) {
-        self.strange_frames.fetch_add(1, Relaxed);
-        self.tell(Told::Garbage { who: who.to_owned(), detail });
-    }
-
-    /// All links, those to peers that are down included.
-    pub(super) fn all_wires(&self) -> Vec<Arc<Wire>> {
-        let wires = self.wires.read().unwrap_or_else(PoisonError::into_inner);
-        wires.values().map(|(_, wire)| wire.clone()).collect()
-    }
-
-    /// Leaves: says goodbye when asked to, and lets everything go. Never longer than `limit`.
-    pub(super) async fn leave(&self, goodbye: bool, limit: Duration) {
-        if self.closed.swap(true, Relaxed) {
-            return;
-        }
-        self.asks.give_up(None, &Reply::Closed);
-        if goodbye && tokio::time::timeout(limit / 2, self.say_goodbye()).await.is_err() {
-            tracing::debug!("some peers did not take everything before this node left");
-        }
-        let closed = self.shut();
-        if let Some(closed) = closed {
-            let _ = tokio::time::timeout(limit / 2, closed).await;
-        }
-    }
-
-    async fn say_goodbye(&self) {
-        const PAUSE: Duration = Duration::from_millis(2);
-        // The news that we are gone must not overtake the goodbye in the network's own queues.
-        const HEAD_START: Duration = Duration::from_millis(10);
-        let wires = self.all_wires();
-        while !wires.iter().all(|wire| wire.is_flushed() || !wire.up.load(Relaxed)) {
-            tokio::time::sleep(PAUSE).await;
-        }
-        let Ok(body) = codec::encode(&*self.address.0) else { return };
-        for wire in &wires {
-            wire.say(plain_frame(Kind::Bye, &body));
-        }
-        while !wires.iter().all(|wire| wire.is_flushed() || !wire.up.load(Relaxed)) {
-            tokio::time::sleep(PAUSE).await;
-        }
-        tokio::time::sleep(HEAD_START).await;
-    }
-
-    /// Ends everything at once, without a word.
-    pub(super) fn shut(&self) -> Option<oneshot::Receiver<()>> {
-        self.closed.store(true, Relaxed);
-        self.asks.give_up(None, &Reply::Closed);
-        self.services.clear();
-        self.stop.notify_one();
-        self.closer.get().map(|close| close())
-    }
 }
 
 impl Mesh {
@@ -447,12 +231,4 @@ impl Mesh {
             wire.end();
         }
     }
-}
-
-/// A frame outside of the lanes.
-fn plain_frame(kind: Kind, body: &[u8]) -> Bytes {
-    let mut frame = vec![0; Header::LEN];
-    Header::plain(kind).write(&mut frame);
-    frame.extend_from_slice(body);
-    frame.into()
 }

@@ -11,6 +11,7 @@ mod envelope;
 mod mesh;
 pub mod router;
 mod service;
+mod shared;
 pub mod sim;
 mod wire;
 pub mod zenoh;

@@ -11,8 +11,8 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::{
     Incoming, Lane, MESSAGE_MAX_BYTES, Peer, PeerEvent, ReplyTo, Role, ServiceId, envelope,
-    mesh::{Shared, Standing},
     service::{Reply, Undelivered},
+    shared::{Shared, Standing},
     wire::Wire,
 };
 use crate::{logic::peers::Refusal, words::NodeName};

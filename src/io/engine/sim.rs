@@ -31,8 +31,8 @@ use tokio::{
 };
 
 use super::{
-    Address, Closer, Engine, EngineError, Lane, NetworkEvent, PROTOCOL, Peer, Role, Router, Sighting,
-    mesh::{Mesh, Shared},
+    Address, Closer, Engine, EngineError, Lane, NetworkEvent, PROTOCOL, Peer, Role, Router, Sighting, mesh::Mesh,
+    shared::Shared,
 };
 use crate::{
     logic::{link::Limits, peers::Times},

@@ -27,8 +27,8 @@ use zenoh::{
 
 pub use super::config::Config;
 use super::{
-    Address, Closer, Engine, EngineError, Lane, NetworkEvent, PROTOCOL, Peer, Role, Router, Sighting,
-    mesh::{Mesh, Shared},
+    Address, Closer, Engine, EngineError, Lane, NetworkEvent, PROTOCOL, Peer, Role, Router, Sighting, mesh::Mesh,
+    shared::Shared,
 };
 use crate::logic::{link::Limits, peers::Times};
 
