@@ -117,11 +117,12 @@ async fn who_goes_without_a_word_is_seen_down_and_who_says_goodbye_has_left() {
     let config = group("down");
     let (a, b) = pair(&config).await;
     let mut events = a.watch();
-    let _unanswered = b.serve("lazy");
+    let mut requests = b.serve("lazy");
     let waiting = tokio::spawn({
         let a = a.clone();
         async move { a.ask(&name("b"), "lazy", Lane::Control, Bytes::new(), LIMIT).await }
     });
+    let _unanswered = requests.recv().await.unwrap();
     let former = b.me().clone();
     drop(b);
     let down = |event: &PeerEvent| match event {
@@ -129,8 +130,7 @@ async fn who_goes_without_a_word_is_seen_down_and_who_says_goodbye_has_left() {
         _ => None,
     };
     assert_eq!(event(&mut events, down).await, (former, DownReason::Unreachable));
-    let ended = waiting.await.unwrap();
-    assert!(matches!(ended, Err(AskError::PeerDown { .. } | AskError::Dropped { .. })), "{ended:?}");
+    assert_eq!(waiting.await.unwrap(), Err(AskError::PeerDown { to: name("b") }));
     let again = join(&config, "b").await.unwrap();
     event(&mut events, |event| (*event == PeerEvent::Up(again.me().clone())).then_some(())).await;
     again.close(LIMIT).await;
