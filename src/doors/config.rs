@@ -12,7 +12,7 @@ pub use keys::{KEYS, Key, Takes, sample};
 pub use merge::{Fault, Faults, Origin, Setting, Settings, Sources};
 
 use crate::{
-    io::telemetry::LogForm,
+    io::{engine, telemetry::LogForm},
     words::{GroupName, NodeName},
 };
 
@@ -58,10 +58,10 @@ pub struct Config {
 pub struct Multicast {
     /// Whether they do.
     pub enabled: bool,
-    /// The multicast address and port.
-    pub address: String,
-    /// The network interface; `auto` is every one that can.
-    pub interface: String,
+    /// The multicast address and port; `None` is one that follows from the group's name.
+    pub address: Option<String>,
+    /// The network interface; `None` is what the listening addresses suggest.
+    pub interface: Option<String>,
 }
 
 /// The log.
@@ -120,8 +120,8 @@ impl Config {
             boot: read.text("boot").map(PathBuf::from),
             multicast: Multicast {
                 enabled: read.flag("multicast.enabled"),
-                address: read.text("multicast.address").unwrap_or_default(),
-                interface: read.text("multicast.interface").unwrap_or_default(),
+                address: read.text("multicast.address"),
+                interface: read.text("multicast.interface"),
             },
             log: Log {
                 level: read.text("log.level").unwrap_or_default(),
@@ -146,6 +146,47 @@ impl Config {
             console: Console { search: read.duration("console.search"), wait: read.duration("console.wait") },
         };
         read.finish(config)
+    }
+
+    /// The place of a node in the network. When nobody asked for the usual port and it is taken (by another node on this
+    /// machine, mostly), any free one will do.
+    pub fn of_node(&self) -> engine::Config {
+        let mut listen = self.listen.clone();
+        if !self.listen_given {
+            for address in &mut listen {
+                let plain = address.split_once('/').map_or(address.as_str(), |(_, plain)| plain);
+                if std::net::TcpListener::bind(plain).is_err() {
+                    *address = format!("{}:0", plain.rsplit_once(':').map_or(plain, |(host, _)| host));
+                }
+            }
+        }
+        engine::Config { listen, ..self.network() }
+    }
+
+    /// The place of a console in the network: it listens nowhere, and looks for a node on this machine's usual port too. A node
+    /// that was named is looked for alone.
+    pub fn of_console(&self) -> engine::Config {
+        let network = self.network();
+        match &self.node {
+            Some(node) => engine::Config { join: vec![node.clone()], multicast: false, gossip: false, ..network },
+            None => {
+                let join = if self.join.is_empty() { self.listen.clone() } else { self.join.clone() };
+                engine::Config { join, listen: Vec::new(), ..network }
+            }
+        }
+    }
+
+    fn network(&self) -> engine::Config {
+        engine::Config {
+            group: self.group.to_string(),
+            join: self.join.clone(),
+            multicast: self.multicast.enabled,
+            multicast_address: self.multicast.address.clone(),
+            interface: self.multicast.interface.clone(),
+            insecure: self.insecure,
+            lease_ms: u64::try_from(self.limits.suspect.as_millis()).unwrap_or(u64::MAX),
+            ..engine::Config::default()
+        }
     }
 
     /// Refuses to listen where strangers can reach a node that does not encrypt, unless that was asked for.

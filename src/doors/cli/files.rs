@@ -45,13 +45,21 @@ pub fn read_text(path: &Path) -> Result<String, Failure> {
 /// # Errors
 /// What is wrong with the file, and where.
 pub fn read_model(path: &Path) -> Result<Model, Failure> {
-    parse_model(&read_text(path)?).map_err(|why| Failure::new(Exit::Error, format!("{}: {}", name(path), why.0), why.1))
+    parse_model(&read_text(path)?, &name(path))
+}
+
+/// A model out of a text that `name` says.
+///
+/// # Errors
+/// What is wrong with the text, and where.
+pub fn parse_model(text: &str, name: &str) -> Result<Model, Failure> {
+    parse(text).map_err(|(what, help)| Failure::new(Exit::Error, format!("{name}: {what}"), help))
 }
 
 /// What is wrong, and what to do about it.
 type Why = (String, &'static str);
 
-fn parse_model(text: &str) -> Result<Model, Why> {
+fn parse(text: &str) -> Result<Model, Why> {
     let why = |error: &dyn std::fmt::Display, help| (error.to_string(), help);
     // Kevoree puts the class first in every object, Enact the version; whichever is named first says what it is.
     match (text.find("\"class\""), text.find("\"apiVersion\"")) {
@@ -108,15 +116,15 @@ mod tests {
 
     #[test]
     fn a_file_is_read_in_whatever_form_it_is() {
-        assert!(parse_model(r#"{"class": "org.kevoree.ContainerRoot"}"#).is_ok());
-        assert!(parse_model(r#"{"apiVersion": "enact/v1", "kind": "Model"}"#).is_ok());
+        assert!(parse(r#"{"class": "org.kevoree.ContainerRoot"}"#).is_ok());
+        assert!(parse(r#"{"apiVersion": "enact/v1", "kind": "Model"}"#).is_ok());
         for (text, expected) in [
             ("{}", "neither Kevoree's JSON"),
             ("add n: EnactNode", "not JSON"),
             (r#"{"apiVersion": "enact/v2", "nodes": {"class": {}}}"#, "reads \"enact/v1\""),
             (r#"{"name": "x", "class": "org.kevoree.ContainerRoot"}"#, "\"class\" must be first"),
         ] {
-            let (why, _) = parse_model(text).unwrap_err();
+            let (why, _) = parse(text).unwrap_err();
             assert!(why.contains(expected), "{why}");
         }
     }

@@ -101,17 +101,17 @@ pub const KEYS: &[Key] = &[
     ),
     key("workers", Takes::Count, "0", "Threads that run components; 0 is one for each core."),
     key("multicast.enabled", Takes::Flag, "true", "Whether nodes of one subnet find each other by multicast."),
-    key(
+    unset(
         "multicast.address",
         Takes::Text,
         "\"239.77.0.1:7700\"",
-        "The multicast address and port. Groups that should not even see each other take different ones.",
+        "The multicast address and port. Without one: 224.0.0.224 and a port that follows from the group's name.",
     ),
-    key(
+    unset(
         "multicast.interface",
         Takes::Text,
-        "\"auto\"",
-        "The network interface for multicast; \"auto\" is every one that can.",
+        "\"eth0\"",
+        "The network interface for multicast, by name or address. Without one: loopback for a node that listens there alone,\nelse every one that can.",
     ),
     key(
         "log.level",
@@ -151,7 +151,12 @@ pub const KEYS: &[Key] = &[
         "Restarts of a crashing instance within limits.restart_window, before it has failed for good.",
     ),
     key("limits.restart_window", Takes::Duration, "\"30s\"", "See limits.restarts."),
-    key("limits.suspect", Takes::Duration, "\"1s\"", "A node that is silent for this long is suspected."),
+    key(
+        "limits.suspect",
+        Takes::Duration,
+        "\"1s\"",
+        "A node that is silent for this long counts as gone; below 500ms a busy machine loses nodes for nothing.",
+    ),
     key("history.kept", Takes::Count, "200", "Revisions of the model that are kept for history, diff and rollback."),
     unset(
         "metrics.listen",

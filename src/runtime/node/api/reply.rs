@@ -1,12 +1,14 @@
 //! What is answered. `enact … -o json` prints these types: adding a field is fine, renaming one is a new version.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Event, Revision, Snapshot};
 use crate::{
     io::telemetry::Record,
     logic::plan::Plan,
-    model::{Kind, TypeDefinition, change::Change},
+    model::{DeployUnit, Kind, TypeDefinition, change::Change},
     words::{ChannelName, GroupName, Name, NodeName, PortPath, Time, TypeRef, Value},
 };
 
@@ -240,9 +242,9 @@ pub struct Revised {
 #[serde(rename_all = "camelCase")]
 pub struct OfferedType {
     /// The definition.
-    pub definition: TypeDefinition,
+    pub definition: Arc<TypeDefinition>,
     /// The units that bring it.
-    pub units: Vec<crate::model::DeployUnit>,
+    pub units: Vec<Arc<DeployUnit>>,
     /// The nodes whose binary has it.
     pub nodes: Vec<NodeName>,
 }
