@@ -157,8 +157,19 @@ fn two_machines_find_each_other_by_multicast_and_by_join() {
 
 #[test]
 fn a_cut_and_a_heal_lose_nothing_between_two_that_live_on() {
-    let Some(lab) = Lab::build("c") else { return };
-    let mut nodes = [lab.node(0, &Config::default()), lab.node(1, &Config::default())];
+    cut_and_heal("c", &Config::default(), &Config::default());
+}
+
+#[test]
+fn the_same_holds_for_nodes_that_know_each_other_by_join_alone() {
+    let silent = Config { multicast: false, ..Config::default() };
+    let join = Config { join: vec![format!("{}:7450", Lab::address(0))], ..silent.clone() };
+    cut_and_heal("j", &silent, &join);
+}
+
+fn cut_and_heal(test: &str, left: &Config, right: &Config) {
+    let Some(lab) = Lab::build(test) else { return };
+    let mut nodes = [lab.node(0, left), lab.node(1, right)];
     meet(&mut nodes);
     nodes.iter_mut().for_each(|node| node.order("send"));
     for node in &mut nodes {
