@@ -201,20 +201,22 @@ impl<C: ChannelType> Shell<C> {
             }
         }
         let now = self.clock.now();
-        self.allow_samples();
         while let Some(order) = self.door.next_order() {
             self.take_order(order, now);
         }
+        self.allow_samples();
         let is_network_idle = self.hear_network(cx, now);
-        while let Poll::Ready(Some((track, outcome))) = self.answering.poll_next_unpin(cx) {
-            self.fragment.outcome(&mut self.rules, now, track, outcome, &mut self.effects);
-        }
+        self.hear_answers(cx, now);
         if self.alarm != Time::NEVER && self.sleep.as_mut().poll(cx).is_ready() {
             self.alarm = Time::NEVER;
             self.fragment.tick(&mut self.rules, now, &mut self.effects);
         }
         self.read_letters(now);
         self.obey(now);
+        // What was handed over just now is heard of from here on.
+        if self.hear_answers(cx, now) {
+            cx.waker().wake_by_ref();
+        }
         self.bound_waiting(now);
         if self.alarm != Time::NEVER && self.sleep.as_mut().poll(cx).is_ready() {
             cx.waker().wake_by_ref();
@@ -396,6 +398,16 @@ impl<C: ChannelType> Shell<C> {
             }
         }
         false
+    }
+
+    /// Hears what became of messages that are followed; whether there was anything.
+    fn hear_answers(&mut self, cx: &mut Context<'_>, now: Time) -> bool {
+        let mut has_heard = false;
+        while let Poll::Ready(Some((track, outcome))) = self.answering.poll_next_unpin(cx) {
+            has_heard = true;
+            self.fragment.outcome(&mut self.rules, now, track, outcome, &mut self.effects);
+        }
+        has_heard
     }
 
     fn wants_letters(&self) -> bool {
