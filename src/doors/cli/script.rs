@@ -1,9 +1,8 @@
 //! `enact script run|check`: evaluate a script, offline.
 
 use std::{
-    fs,
-    io::{self, Read, Write},
-    path::{Path, PathBuf},
+    io::{self, Write},
+    path::PathBuf,
 };
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -11,14 +10,13 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::{
     draw::draw,
     failure::{Exit, Failure},
+    files::{name, read_library, read_model, read_text},
+    summary::summary,
 };
 use crate::{
     logic::script::{self, Diagnostic, Evaluation, Variables},
-    model::{Model, kmf, library::Library},
+    model::{Model, json, kmf, library::Library},
 };
-
-/// The largest model file that is read: a model of a million elements has about 500 MB in Kevoree's form.
-const MODEL_MAX_BYTES: u64 = 1 << 30;
 
 /// Evaluates scripts without any node.
 #[derive(Debug, Args)]
@@ -81,6 +79,8 @@ struct Input {
 enum Output {
     /// A short form for comparing (JSON).
     Summary,
+    /// Enact's own form (JSON).
+    Json,
     /// Kevoree's form (JSON).
     Kevoree,
     /// A script that makes this model.
@@ -126,7 +126,8 @@ pub fn run(args: ScriptArgs) -> Result<(), Failure> {
 
 fn print(model: &Model, output: Output) -> Result<(), Failure> {
     let mut text = match output {
-        Output::Summary => format!("{:#}", script::summary(model)),
+        Output::Summary => format!("{:#}", summary(model)),
+        Output::Json => json::write(model),
         Output::Kevoree => kmf::write(model),
         Output::Kevs => script::print(model),
     };
@@ -141,45 +142,23 @@ fn print(model: &Model, output: Output) -> Result<(), Failure> {
 }
 
 impl Input {
-    fn name(&self) -> String {
-        if self.file == Path::new("-") { "stdin".to_owned() } else { self.file.display().to_string() }
-    }
-
     fn text(&self) -> Result<String, Failure> {
-        if self.file == Path::new("-") {
-            let mut bytes = Vec::new();
-            // One more than is allowed, so that the parser sees that it is too much.
-            let limit = script::parse::SCRIPT_BYTES_MAX as u64 + 1;
-            io::stdin().take(limit).read_to_end(&mut bytes)?;
-            return text_of(bytes, &self.name());
-        }
-        read(&self.file, "script", script::parse::SCRIPT_BYTES_MAX as u64)
+        read_text(&self.file).map_err(not_the_scripts)
     }
 
     fn evaluate(&self, text: &str) -> Result<Evaluation, Failure> {
         let (script, diagnostics) = script::parse(text);
         self.judge(text, &diagnostics)?;
-        let library = self.library()?;
-        let model = self.base()?;
+        let model = match &self.model {
+            Some(path) => read_model(path).map_err(not_the_scripts)?,
+            None => Model::default(),
+        };
+        // What the model brings may be used too; the files win.
+        let mut library = Library::of(&model);
+        library.merge(read_library(&self.types).map_err(not_the_scripts)?);
         let mut variables: Variables = self.variables.iter().cloned().collect();
         script::evaluate(&script, &model, &library, &mut variables, self.seed)
             .map_err(|diagnostics| self.refuse(text, &diagnostics))
-    }
-
-    fn library(&self) -> Result<Library, Failure> {
-        let mut library = Library::default();
-        for path in &self.types {
-            let text = read(path, "type file", crate::model::library::FILE_MAX_BYTES as u64)?;
-            let types = Library::read(&text).map_err(|error| unusable(path, &error.to_string()))?;
-            library.merge(types);
-        }
-        Ok(library)
-    }
-
-    fn base(&self) -> Result<Model, Failure> {
-        let Some(path) = &self.model else { return Ok(Model::default()) };
-        let text = read(path, "model", MODEL_MAX_BYTES)?;
-        kmf::read(&text).map_err(|error| unusable(path, &error.to_string()))
     }
 
     /// Tells the diagnostics; errors end the command.
@@ -210,35 +189,13 @@ impl Input {
                 let _ = writeln!(io::stderr(), "{list}");
             }
             Telling::Human => {
-                let _ = anstream::stderr().write_all(draw(&self.name(), text, diagnostics).as_bytes());
+                let _ = anstream::stderr().write_all(draw(&name(&self.file), text, diagnostics).as_bytes());
             }
         }
     }
 }
 
-/// Reads a text file of limited size.
-fn read(path: &Path, what: &str, limit: u64) -> Result<String, Failure> {
-    let unreadable = |why: String| {
-        Failure::new(
-            Exit::Usage,
-            format!("cannot read the {what} \"{}\": {why}", path.display()),
-            "give an existing file",
-        )
-    };
-    let size = fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
-    if size > limit {
-        return Err(unreadable(format!("it has {size} bytes, at most {limit} are read")));
-    }
-    text_of(fs::read(path).map_err(|error| unreadable(error.to_string()))?, &path.display().to_string())
-}
-
-fn text_of(bytes: Vec<u8>, name: &str) -> Result<String, Failure> {
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        Failure::new(Exit::Usage, format!("\"{name}\" is no UTF-8 text (byte {at})"), "convert it to UTF-8")
-    })
-}
-
-fn unusable(path: &Path, why: &str) -> Failure {
-    Failure::new(Exit::Usage, format!("cannot use \"{}\": {why}", path.display()), "")
+/// Exit code 1 says that the script is wrong, so what else goes wrong has another.
+fn not_the_scripts(failure: Failure) -> Failure {
+    Failure { exit: Exit::Usage, ..failure }
 }

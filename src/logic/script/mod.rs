@@ -9,7 +9,6 @@ pub mod expect;
 pub mod parse;
 pub mod print;
 pub mod statement;
-pub mod summary;
 pub mod token;
 pub mod variables;
 
@@ -19,5 +18,9 @@ pub use expect::{Completion, Expectation, expect_at};
 pub use parse::{is_unfinished, parse};
 pub use print::{print, print_edits};
 pub use statement::{Keyword, Script};
-pub use summary::summary;
 pub use variables::Variables;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

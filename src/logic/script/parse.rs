@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    diagnostic::{Code, DIAGNOSTICS_MAX, Diagnostic, Span, did_you_mean},
+    diagnostic::{Code, DIAGNOSTICS_MAX, Diagnostic, Span, closest, did_you_mean},
     expect::{Expectation, Role},
     statement::{Keyword, Part, Path, Place, Script, Statement, Text, TypeSpec, Units, Verb, Version, Wish, Word},
     token::{Token, TokenKind, is_bare, tokens, unquote},
@@ -77,19 +77,44 @@ impl<'a> Parser<'a> {
                     let place = Place(first.to(self.previous().span));
                     script.statements.push(Statement { verb, place });
                 }
-                Err(GivenUp) => self.resynchronise(start),
+                Err(GivenUp) => {
+                    self.resynchronise(start);
+                    if self.peek().kind == TokenKind::End {
+                        // The last statement is wrong, or still open: no new one is expected here.
+                        return script;
+                    }
+                }
             }
         }
     }
 
-    /// Goes to the next keyword at the start of a line.
+    /// Goes to the next line that starts with a keyword, or with what was probably meant to be one.
     fn resynchronise(&mut self, start: usize) {
         if self.at == start {
             self.next();
         }
-        while self.peek().kind != TokenKind::End && !(self.peek().first_on_line && self.at_keyword().is_some()) {
+        while self.peek().kind != TokenKind::End && !(self.begins_statement() || self.begins_misspelt()) {
             self.next();
         }
+    }
+
+    /// Whether the next statement begins here: a keyword, first on its line, and nothing says that the line before goes on.
+    fn begins_statement(&self) -> bool {
+        self.peek().first_on_line && !self.goes_on() && self.at_keyword().is_some()
+    }
+
+    fn begins_misspelt(&self) -> bool {
+        let token = self.peek();
+        let candidates = || Keyword::ALL.iter().map(|keyword| keyword.as_str());
+        token.first_on_line
+            && !self.goes_on()
+            && token.kind == TokenKind::Word
+            && closest(self.text_of(token), candidates()).is_some()
+    }
+
+    fn goes_on(&self) -> bool {
+        use TokenKind::{Colon, Comma, Dot, Equals, Open, Slash};
+        self.at > 0 && matches!(self.previous().kind, Comma | Colon | Dot | Equals | Slash | Open)
     }
 
     fn statement(&mut self) -> Read<Verb> {
@@ -212,7 +237,7 @@ impl<'a> Parser<'a> {
         let text = self.text_of(&token);
         let word = match token.kind {
             TokenKind::Star => Word::Any,
-            TokenKind::Word => Word::Name(text.into()),
+            TokenKind::Word if !self.begins_statement() => Word::Name(text.into()),
             TokenKind::Variable => Word::Variable(text.trim_matches('%').into()),
             TokenKind::Generated => Word::Generated(text.trim_matches('%').into()),
             TokenKind::Quoted if after_dot => Word::Quoted(unquote(text).into()),
@@ -233,7 +258,7 @@ impl<'a> Parser<'a> {
             TokenKind::Quoted => Word::Quoted(unquote(text).into()),
             TokenKind::Variable => Word::Variable(text.trim_matches('%').into()),
             TokenKind::Generated => Word::Generated(text.trim_matches('%').into()),
-            TokenKind::Word if !(token.first_on_line && self.at_keyword().is_some()) => {
+            TokenKind::Word if !self.begins_statement() => {
                 let bare = self.bare("a value in quotes")?;
                 let Word::Name(text) = &bare.word else { return Ok(bare) };
                 let message = format!("a value stands in quotes, found `{text}`");
@@ -262,7 +287,7 @@ impl<'a> Parser<'a> {
         let rest = &self.text[token.bytes.start..];
         let length = rest.find(|c| !is_bare(c)).unwrap_or(rest.len());
         let end = token.bytes.start + length;
-        if length == 0 || (token.first_on_line && self.at_keyword().is_some()) {
+        if length == 0 || self.begins_statement() {
             return Err(self.fail(wanted));
         }
         let mut last = token.span;
@@ -444,7 +469,7 @@ impl<'a> Parser<'a> {
                 Diagnostic::new(Code::BadCharacter, token.span, format!("expected {wanted}, found {text:?}"))
                     .help(if text == "%" { "a variable is written %name% or %%name%%" } else { "" })
             }
-            _ if token.first_on_line && self.at_keyword().is_some() => {
+            _ if self.begins_statement() => {
                 Diagnostic::new(Code::Unexpected, missing, format!("expected {wanted}, but the next statement begins"))
             }
             TokenKind::Quoted => {

@@ -229,7 +229,7 @@ mod tests {
             kinds("add n-0,%x%.%%y%%: T// c"),
             [Word, Word, Comma, Variable, Dot, Generated, Colon, Word, Comment, End]
         );
-        assert_eq!(kinds("%2 %x%%y% %%z% é"), [Stray, Word, Variable, Variable, Stray, Stray, Word, Stray, Stray, End]);
+        assert_eq!(kinds("%2 %x%%y% %%z% é"), [Stray, Word, Variable, Variable, Stray, Variable, Stray, End]);
     }
 
     #[test]

@@ -7,6 +7,8 @@ mod add;
 mod finish;
 mod names;
 mod place;
+#[cfg(test)]
+mod tests;
 mod types;
 mod values;
 mod wire;
