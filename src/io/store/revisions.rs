@@ -29,7 +29,7 @@ const DELTA_CHANGES_MAX: usize = 10_000;
 
 #[derive(Serialize, Deserialize)]
 enum Body {
-    Whole(Model),
+    Whole(Box<Model>),
     Delta(Vec<Change>),
 }
 
@@ -66,7 +66,7 @@ impl Store {
             let delta = delta.map(|latest| (latest.base, change::diff(&latest.model, model)));
             let (base, body) = match delta.filter(|(_, changes)| changes.len() <= DELTA_CHANGES_MAX) {
                 Some((base, changes)) => (base, Body::Delta(changes)),
-                None => (place, Body::Whole(model.clone())),
+                None => (place, Body::Whole(Box::new(model.clone()))),
             };
             heads.insert(place, seal(&Head { revision: revision.clone(), base })?.as_slice())?;
             txn.open_table(BODIES)?.insert(place, seal(&body)?.as_slice())?;
@@ -92,7 +92,7 @@ impl Store {
         }
         let meta = txn.open_table(META)?;
         let (from, to): (Option<RevisionId>, Option<RevisionId>) = get(&meta, PLAN_ENDS)?.unwrap_or_default();
-        let mut needed = vec![base_of(&heads, horizon)?..horizon];
+        let mut needed = Vec::from([base_of(&heads, horizon)?..horizon]);
         for id in [get(&meta, GOOD)?, from, to].into_iter().flatten() {
             if let Some(place) = place_of(&places, &id)? {
                 needed.push(base_of(&heads, place)?..place + 1);
@@ -195,7 +195,8 @@ fn read_at(txn: &ReadTransaction, place: u64) -> Result<(Revision, Model), Fault
     let body = |place: u64| -> Result<Body, Fault> {
         unseal(bodies.get(place)?.ok_or_else(missing)?.value(), "the model of a revision")
     };
-    let Body::Whole(mut model) = body(base)? else { return Err(missing()) };
+    let Body::Whole(model) = body(base)? else { return Err(missing()) };
+    let mut model = *model;
     for place in base + 1..=place {
         let Body::Delta(changes) = body(place)? else { return Err(missing()) };
         change::patch(&mut model, &changes);

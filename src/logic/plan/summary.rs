@@ -141,16 +141,17 @@ impl Plan {
     fn own_ends(&self) -> BTreeMap<(&Binding, bool), bool> {
         let mut ends = BTreeMap::new();
         for step in &self.steps {
-            match step {
-                Adaptation::RemoveBinding(end) if end.binding.port.node == self.node => {
-                    ends.insert((&end.binding, end.receives), false);
+            let (end, is_bound) = match step {
+                Adaptation::RemoveBinding(end) => (end, false),
+                Adaptation::AddBinding(end) => (end, true),
+                _ => continue,
+            };
+            if end.binding.port.node == self.node {
+                let key = (&end.binding, end.receives);
+                let is_anew = is_bound && ends.remove(&key).is_some();
+                if !is_anew {
+                    ends.insert(key, is_bound);
                 }
-                Adaptation::AddBinding(end) if end.binding.port.node == self.node => {
-                    if ends.remove(&(&end.binding, end.receives)).is_none() {
-                        ends.insert((&end.binding, end.receives), true);
-                    }
-                }
-                _ => {}
             }
         }
         ends
