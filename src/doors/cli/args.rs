@@ -526,14 +526,14 @@ pub(crate) struct DoctorArgs {
 #[derive(Debug, Args)]
 pub(crate) struct MetricsArgs {
     /// The node; without it, the one that answers
-    #[arg(add = ArgValueCandidates::new(complete::nodes))]
+    #[arg(value_name = "NODE", add = ArgValueCandidates::new(complete::nodes))]
     pub(crate) node_name: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct StopArgs {
     /// The node
-    #[arg(add = ArgValueCandidates::new(complete::nodes))]
+    #[arg(value_name = "NODE", add = ArgValueCandidates::new(complete::nodes))]
     pub(crate) node_name: String,
     /// Without being asked
     #[arg(short, long)]

@@ -76,21 +76,24 @@ fn unstarted(error: EngineError) -> Failure {
     Failure::new(Exit::Error, error.to_string(), help)
 }
 
-/// A node reached through the router.
+/// A node reached through the router. When it goes, any other node of the group answers in its place.
 pub struct RouterApi {
     router: Router,
     node: NodeName,
 }
 
 impl RouterApi {
+    /// This very node through the router.
+    pub fn to(router: Router, node: NodeName) -> RouterApi {
+        RouterApi { router, node }
+    }
+
     /// The first node that the router finds within a time limit.
     pub async fn found(router: Router, limit: Duration) -> Option<RouterApi> {
         let mut events = router.watch();
-        let first =
-            |router: &Router| router.peers().into_iter().find(|peer| peer.role == Role::Node).map(|peer| peer.name);
         let search = async {
             loop {
-                if let Some(node) = first(&router) {
+                if let Some(node) = nodes(&router).into_iter().next() {
                     return node;
                 }
                 // Lagging or closed: the list of peers says what counts, and the limit ends a search without news.
@@ -102,6 +105,16 @@ impl RouterApi {
         let node = tokio::time::timeout(limit, search).await.ok()?;
         Some(RouterApi { router, node })
     }
+
+    fn answerer(&self) -> NodeName {
+        let up = nodes(&self.router);
+        if up.contains(&self.node) || up.is_empty() { self.node.clone() } else { up[0].clone() }
+    }
+}
+
+/// The nodes that are up.
+fn nodes(router: &Router) -> Vec<NodeName> {
+    router.peers().into_iter().filter(|peer| peer.role == Role::Node).map(|peer| peer.name).collect()
 }
 
 impl Api for RouterApi {
@@ -109,7 +122,7 @@ impl Api for RouterApi {
         let deadline = request.deadline();
         let body = api::encode_request(request);
         Box::pin(async move {
-            let answer = self.router.ask(&self.node, api::SERVICE, Lane::Bulk, body.into(), deadline).await;
+            let answer = self.router.ask(&self.answerer(), api::SERVICE, Lane::Bulk, body.into(), deadline).await;
             api::decode_reply(&answer.map_err(|error| unanswered(&error))?)
         })
     }
@@ -124,4 +137,52 @@ fn unanswered(error: &AskError) -> ApiError {
         }
     };
     ApiError::new(code, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        doors::{
+            cli::testing::{Double, ticking_group},
+            config::{Settings, Sources},
+        },
+        runtime::node::api::Reply,
+    };
+
+    #[tokio::test]
+    async fn requests_reach_a_node_through_the_router() {
+        let me = Peer { name: NodeName::parse("node1").unwrap(), incarnation: 1, role: Role::Node };
+        let router = Router::alone(me);
+        let mut requests = router.serve(api::SERVICE);
+        let node = Double::new(ticking_group());
+        tokio::spawn(async move {
+            while let Some(incoming) = requests.recv().await {
+                let answer = match api::decode_request(&incoming.body) {
+                    Ok(request) => node.call(request).await,
+                    Err(error) => Err(error),
+                };
+                if let Some(reply) = incoming.reply {
+                    reply.send(Ok(api::encode_reply(answer).into()));
+                }
+            }
+        });
+        let api = RouterApi::to(router, NodeName::parse("node1").unwrap());
+        assert!(matches!(api.call(Request::GetModel { revision: None }).await, Ok(Reply::Model(_))));
+        let missing = Request::GetModel { revision: Some(crate::runtime::node::api::Revision::new(9)) };
+        assert_eq!(api.call(missing).await.unwrap_err().code, ErrorCode::NotFound);
+        assert!(Client::greet(Arc::new(api)).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_found_is_said_with_what_was_tried() {
+        let config = Config::of(&Settings::merge(&Sources::default()).unwrap()).unwrap();
+        let silent: Connector = Arc::new(|_| Box::pin(std::future::pending()));
+        let failure = open(&silent, &config).await.err().unwrap();
+        assert_eq!(failure.exit, Exit::Unreachable);
+        for word in ["\"sync\"", "3s", "multicast 224.0.0.224", "127.0.0.1:7700", "neither --node nor --join"] {
+            assert!(failure.what.contains(word), "{word}: {}", failure.what);
+        }
+        assert!(failure.help.contains("enact doctor"));
+    }
 }

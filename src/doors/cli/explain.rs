@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     logic::script::{self, Code, Keyword},
+    model::check,
     runtime::instance::Catalog,
 };
 
@@ -57,6 +58,9 @@ pub(crate) fn text(word: &str) -> Option<String> {
     if let Some(text) = script::explain(word) {
         return Some(format!("{text}\n"));
     }
+    if let Some((code, text)) = check::CODES.iter().find(|(code, _)| code.eq_ignore_ascii_case(word)) {
+        return Some(format!("{code}: {}\n", text.lines().map(str::trim).collect::<Vec<_>>().join("\n")));
+    }
     if let Some(keyword) = Keyword::of(word) {
         return Some(format!("{}\n\n    {}\n", keyword.help(), paint::bold(keyword.form())));
     }
@@ -95,6 +99,10 @@ fn contents() -> String {
     for code in Code::ALL {
         text.push_str(&format!("  {:<10}  {}\n", code.as_str(), code.title()));
     }
+    text.push_str(&format!("\n{}\n", paint::bold("faults of models")));
+    for (code, about) in check::CODES {
+        text.push_str(&format!("  {code:<10}  {}\n", about.lines().next().unwrap_or_default().trim()));
+    }
     text.push_str(&format!("\n{}\n  exit, marks, and `type NAME`\n", paint::bold("more")));
     text
 }
@@ -107,6 +115,9 @@ mod tests {
     fn every_code_and_statement_has_a_text() {
         for code in Code::ALL {
             assert!(text(code.as_str()).is_some_and(|text| text.len() > 40), "{code}");
+        }
+        for (code, _) in check::CODES {
+            assert!(text(code).is_some_and(|text| text.len() > 20), "{code}");
         }
         for keyword in Keyword::ALL {
             assert!(text(keyword.as_str()).is_some_and(|text| text.contains(keyword.form())));

@@ -89,6 +89,7 @@ pub fn main(app: App) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8));
         }
     };
+    cli.shared.color.for_all();
     let mut term = Term::real(cli.shared.color);
     match run(app, name, cli, &mut term) {
         Ok(()) => ExitCode::SUCCESS,

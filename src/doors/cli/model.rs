@@ -10,6 +10,7 @@ use super::{
     files::{complete, name, read_library, read_model},
     model_diff::{self, DiffArgs},
     model_plan::{self, PlanArgs},
+    output::{out, outln},
     summary::summary,
 };
 use crate::model::{
@@ -50,7 +51,7 @@ pub fn run(args: &ModelArgs) -> Result<(), Failure> {
         Verb::Diff(args) => model_diff::run(args),
         Verb::Plan(args) => model_plan::run(args),
         Verb::Schema => {
-            anstream::println!("{:#}", json::schema());
+            outln!("{:#}", json::schema());
             Ok(())
         }
     }
@@ -107,7 +108,7 @@ fn convert(args: &ConvertArgs) -> Result<(), Failure> {
     let model = complete(read_model(&args.file)?, &read_library(&args.types)?);
     let text = args.output.text(&model);
     match &args.to {
-        None => anstream::print!("{text}"),
+        None => out!("{text}"),
         Some(path) => fs::write(path, text)
             .map_err(|error| Failure::new(Exit::Error, format!("cannot write {}: {error}", name(path)), ""))?,
     }
@@ -159,7 +160,7 @@ fn check_files(args: &CheckArgs) -> Result<(), Failure> {
         FaultForm::Table => checked.iter().for_each(|(file, faults)| print_faults(file, faults)),
         FaultForm::Json => {
             let files: Vec<_> = checked.iter().map(|(file, faults)| json!({"file": file, "faults": faults})).collect();
-            anstream::println!("{:#}", json!({"apiVersion": json::API_VERSION, "kind": "Faults", "files": files}));
+            outln!("{:#}", json!({"apiVersion": json::API_VERSION, "kind": "Faults", "files": files}));
         }
     }
     let wrong = |faults: &[Fault]| faults.iter().any(|fault| args.strict || fault.is_error());
@@ -179,15 +180,15 @@ fn print_faults(file: &str, faults: &[Fault]) {
             Severity::Warning => ("warning", AnsiColor::Yellow),
         };
         let style = Style::new().bold().fg_color(Some(color.into()));
-        anstream::println!("{style}{word}[{}]{style:#} {fault}", fault.code());
+        outln!("{style}{word}[{}]{style:#} {fault}", fault.code());
     }
     let n_errors = faults.iter().filter(|fault| fault.is_error()).count();
     match (n_errors, faults.len() - n_errors) {
-        (0, 0) => anstream::println!("{file}: valid"),
-        (0, n_warnings) => anstream::println!("{file}: valid, {}", count(n_warnings, "warning")),
-        (n_errors, 0) => anstream::println!("{file}: {}", count(n_errors, "error")),
+        (0, 0) => outln!("{file}: valid"),
+        (0, n_warnings) => outln!("{file}: valid, {}", count(n_warnings, "warning")),
+        (n_errors, 0) => outln!("{file}: {}", count(n_errors, "error")),
         (n_errors, n_warnings) => {
-            anstream::println!("{file}: {}, {}", count(n_errors, "error"), count(n_warnings, "warning"));
+            outln!("{file}: {}, {}", count(n_errors, "error"), count(n_warnings, "warning"));
         }
     }
 }

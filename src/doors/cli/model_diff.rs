@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::{
     failure::{Exit, Failure},
     files::read_model,
+    output::outln,
 };
 use crate::{
     model::{
@@ -65,7 +66,7 @@ pub fn run(args: &DiffArgs) -> Result<(), Failure> {
     match args.output {
         DiffForm::Table => print(&lines),
         DiffForm::Json => {
-            anstream::println!("{:#}", json!({"apiVersion": json::API_VERSION, "kind": "Diff", "changes": lines}));
+            outln!("{:#}", json!({"apiVersion": json::API_VERSION, "kind": "Diff", "changes": lines}));
         }
     }
     match args.exit_code && !lines.is_empty() {
@@ -243,13 +244,13 @@ pub fn print(lines: &[Line]) {
         let style = line.change.style();
         let note = note(line);
         let text = format!("{:<10} {:<width$}  {note}", line.what, line.path);
-        anstream::println!("  {style}{}{style:#} {}", line.change.mark(), text.trim_end());
+        outln!("  {style}{}{style:#} {}", line.change.mark(), text.trim_end());
     }
     if lines.is_empty() {
-        return anstream::println!("  No difference.");
+        return outln!("  No difference.");
     }
     let n = |happens| lines.iter().filter(|line| line.change == happens).count();
-    anstream::println!(
+    outln!(
         "  {} to add, {} to change, {} to move, {} to remove.",
         n(Happens::Add),
         n(Happens::Change),

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use super::{
     failure::{Exit, Failure},
     files::{complete, read_library, read_model},
+    output::{errln, out, outln},
 };
 use crate::{
     logic::plan::{self, Line, Plan, Summary},
@@ -67,7 +68,7 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
     let plans: Vec<Plan> = nodes(args, &from, &to)?.iter().map(|node| plan::plan(&from, &to, node)).collect();
     for plan in &plans {
         for refusal in plan::refuse(plan, &from, &to, None) {
-            anstream::eprintln!("warning: {refusal}");
+            errln!("warning: {refusal}");
         }
     }
     print(args.output, &plans, &to);
@@ -96,30 +97,30 @@ fn print(form: Form, plans: &[Plan], wanted: &Model) {
         Form::Wide => {
             for plan in plans {
                 for step in &plan.steps {
-                    anstream::println!("{:<10} {:>3} {:<17} {}", plan.node, step.mark(), step.name(), step.path());
+                    outln!("{:<10} {:>3} {:<17} {}", plan.node, step.mark(), step.name(), step.path());
                 }
             }
         }
         Form::Json => {
             let steps: Vec<_> = plans.iter().map(|plan| plan.to_json(wanted)).collect();
             match steps.as_slice() {
-                [one] => anstream::println!("{one:#}"),
+                [one] => outln!("{one:#}"),
                 many => {
                     let by_node = plans.iter().zip(many).map(|(plan, steps)| (plan.node.to_string(), steps.clone()));
-                    anstream::println!("{:#}", serde_json::Value::Object(by_node.collect()));
+                    outln!("{:#}", serde_json::Value::Object(by_node.collect()));
                 }
             }
         }
         Form::Jsonl => {
             for plan in plans {
                 for step in plan.to_json(wanted).as_array().into_iter().flatten() {
-                    anstream::println!("{step}");
+                    outln!("{step}");
                 }
             }
         }
         Form::Dot => {
             for plan in plans {
-                anstream::print!("{}", plan.to_dot());
+                out!("{}", plan.to_dot());
             }
         }
     }
@@ -130,14 +131,14 @@ fn print_table(plans: &[Plan], wanted: &Model) {
     for plan in plans {
         let lines = plan.lines(wanted);
         if !lines.is_empty() {
-            anstream::println!("  {}", plan.node);
+            outln!("  {}", plan.node);
             print_lines(&lines);
         }
         all.add(&plan.summary());
     }
     match plans.iter().all(Plan::is_empty) {
-        true => anstream::println!("  Nothing to do: what is wanted is what runs."),
-        false => anstream::println!("  Plan: {all}."),
+        true => outln!("  Nothing to do: what is wanted is what runs."),
+        false => outln!("  Plan: {all}."),
     }
 }
 
@@ -147,7 +148,7 @@ fn print_lines(lines: &[Line]) {
     for line in lines {
         let style = style(line.mark);
         let text = format!("{:<who$}  {:<what$}  {}", line.who, line.what, line.note);
-        anstream::println!("  {style}{:>3}{style:#} {}", line.mark.to_string(), text.trim_end());
+        outln!("  {style}{:>3}{style:#} {}", line.mark.to_string(), text.trim_end());
     }
 }
 

@@ -1,5 +1,7 @@
 //! The forms of output that every verb shares.
 
+use std::io::{self, Write};
+
 use serde::Serialize;
 
 use super::{
@@ -7,6 +9,39 @@ use super::{
     term::Term,
 };
 use crate::{runtime::node::api::VERSION, words::Value};
+
+/// Prints a line of data from a verb that has no [`Term`] (those that work on files). A reader that is gone ends the program:
+/// nobody wants the rest.
+macro_rules! outln {
+    ($($arg:tt)*) => { $crate::doors::cli::output::write(&format!("{}\n", format_args!($($arg)*))) };
+}
+
+/// The same without the end of the line.
+macro_rules! out {
+    ($($arg:tt)*) => { $crate::doors::cli::output::write(&format!($($arg)*)) };
+}
+
+/// Says a line that is not data; nobody listening is no failure.
+macro_rules! errln {
+    ($($arg:tt)*) => {{
+        let line = format!("{}\n", format_args!($($arg)*));
+        let _ = ::std::io::Write::write_all(&mut ::anstream::stderr(), line.as_bytes());
+    }};
+}
+
+pub(crate) use {errln, out, outln};
+
+/// See [`outln`].
+pub(crate) fn write(text: &str) {
+    let mut stdout = anstream::stdout();
+    if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            std::process::exit(i32::from(Exit::Unread as u8));
+        }
+        errln!("error: cannot write the output: {error}");
+        std::process::exit(i32::from(Exit::Error as u8));
+    }
+}
 
 /// How a verb prints its data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

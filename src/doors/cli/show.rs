@@ -60,6 +60,11 @@ fn status_once(form: Output, status: &Status, term: &mut Term) -> Result<(), Fai
     }
 }
 
+/// What goes on and on into a pipe is for a program, unless a form was asked for.
+fn streamed(form: Output, watch: bool, term: &Term) -> Output {
+    if watch && !term.live_out && form == Output::Table { Output::Jsonl } else { form }
+}
+
 /// Shows once, or whenever it changes: redrawn on a terminal, JSON lines in a pipe.
 async fn repeat<T: PartialEq>(
     watch: bool,
@@ -94,7 +99,7 @@ pub(super) async fn get(args: &GetArgs, client: &Client, term: &mut Term) -> Res
     if let Some(text) = &args.path {
         return get_one(text, args, client, term).await;
     }
-    let form = args.output;
+    let form = streamed(args.output, args.watch, term);
     if matches!(form, Output::Table | Output::Wide | Output::Tree) {
         if args.at.is_some() {
             return Err(Failure::new(

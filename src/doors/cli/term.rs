@@ -23,6 +23,16 @@ pub enum Colour {
 }
 
 impl Colour {
+    /// Tells the choice to those who print without a [`Term`].
+    pub(super) fn for_all(self) {
+        match self {
+            Colour::Auto => anstream::ColorChoice::Auto,
+            Colour::Always => anstream::ColorChoice::AlwaysAnsi,
+            Colour::Never => anstream::ColorChoice::Never,
+        }
+        .write_global();
+    }
+
     fn wanted(self, terminal: bool, variable: impl Fn(&str) -> Option<String>) -> bool {
         let set = |name: &str| variable(name).is_some_and(|value| !value.is_empty() && value != "0");
         match self {

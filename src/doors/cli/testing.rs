@@ -9,10 +9,11 @@ use imbl::{OrdMap, OrdSet};
 
 use super::client::Client;
 use crate::{
-    logic::plan,
+    logic::{plan, script},
     model::{
-        Attribute, Binding, Channel, Component, ComponentId, DataType, Group, Instance, Kind, Model, Node,
+        Attribute, Binding, Channel, Component, ComponentId, DataType, DeployUnit, Group, Instance, Kind, Model, Node,
         PortDefinition, TypeDefinition, change,
+        library::{Entry, Library},
     },
     runtime::node::api::{
         Answer, Api, ApiError, Applied, ChannelStatus, Convergence, Counters, ErrorCode, Event, Finding, HistoryEntry,
@@ -20,7 +21,7 @@ use crate::{
         OutcomeReply, Page, PlanReply, Problem, Reply, Request, Revised, Revision, Severity, Status, TapRecord,
         Verdict, Wanted, What, Why, WhyStep,
     },
-    words::{ComponentName, Name, NodeName, PortName, PortPath, Time, TypeRef},
+    words::{ComponentName, Name, NodeName, PortName, PortPath, Time, TypeRef, UnitRef},
 };
 
 pub(crate) fn node(name: &str) -> NodeName {
@@ -76,7 +77,7 @@ pub(crate) fn ticker() -> TypeDefinition {
         id: type_ref("Ticker", "1.0.0"),
         kind: Kind::Component,
         is_abstract: false,
-        units: Vec::new(),
+        units: vec![unit().id],
         super_types: Vec::new(),
         attributes: Some(vec![period, attribute("down", DataType::Boolean, Some("false")), token]),
         provided: Vec::new(),
@@ -98,6 +99,41 @@ fn bare(name: &str, kind: Kind) -> TypeDefinition {
 
 fn printer() -> TypeDefinition {
     TypeDefinition { provided: vec![port_definition("input")], ..bare("Printer", Kind::Component) }
+}
+
+fn unit() -> DeployUnit {
+    let id = UnitRef {
+        namespace: "enact".parse().unwrap(),
+        name: "enact-actors".into(),
+        version: "0.1.0".into(),
+        hashcode: "".into(),
+    };
+    DeployUnit { id, url: "".into(), filters: OrdMap::unit("platform".into(), "rust".into()), requires: Vec::new() }
+}
+
+/// The types that both nodes offer.
+fn offered() -> Vec<OfferedType> {
+    let types = [
+        ticker(),
+        printer(),
+        bare("Broadcast", Kind::Channel),
+        bare("EnactNode", Kind::Node),
+        bare("Gossip", Kind::Group),
+    ];
+    let offer = |definition| OfferedType {
+        definition: Arc::new(definition),
+        units: vec![Arc::new(unit())],
+        nodes: vec![node("node1")],
+    };
+    types.into_iter().map(offer).collect()
+}
+
+fn library() -> Library {
+    let mut library = Library::default();
+    for offer in offered() {
+        library.add(Entry::new((*offer.definition).clone(), vec![unit()]));
+    }
+    library
 }
 
 /// Two nodes in the group `sync`, nothing else.
@@ -139,6 +175,7 @@ pub(crate) fn with_component(model: &mut Model, at: &str, of: &str, id: u64, val
     let mut value = model.nodes.get(&node(on)).unwrap().clone();
     value.to_mut().components.insert(ComponentName::parse(name).unwrap(), component.into());
     model.nodes.insert(node(on), value);
+    *model = model.clone().indexed();
 }
 
 /// Puts a port on a channel.
@@ -222,7 +259,7 @@ impl State {
         self.revisions.get(revision.number as usize).ok_or_else(|| not_found(&format!("revision {revision}")))
     }
 
-    /// The double's script language: `fail` is wrong, `tick PERIOD` sets the ticker's period, everything else is the ticking group.
+    /// Scripts are evaluated as a node does; `fail` is always wrong, and `ticking` is short for the ticking group.
     fn wanted(&self, wanted: &Wanted, base: &Model) -> Result<Model, ApiError> {
         match wanted {
             Wanted::Script { text, .. } if text.starts_with("fail") => {
@@ -235,7 +272,19 @@ impl State {
                 };
                 Err(ApiError { problems: vec![problem], ..ApiError::new(ErrorCode::Invalid, "1 error") })
             }
-            Wanted::Script { .. } => Ok(ticking_group()),
+            Wanted::Script { text, .. } if text == "ticking" => Ok(ticking_group()),
+            Wanted::Script { text, .. } => {
+                let (parsed, wrong) = script::parse(text);
+                let evaluated = script::evaluate(&parsed, base, &library(), &mut script::Variables::new(), 7);
+                let invalid = |wrong: Vec<script::Diagnostic>| ApiError {
+                    problems: wrong.iter().map(Problem::from).collect(),
+                    ..ApiError::new(ErrorCode::Invalid, "the script is wrong")
+                };
+                if !wrong.is_empty() {
+                    return Err(invalid(wrong));
+                }
+                evaluated.map(|evaluation| evaluation.model).map_err(invalid)
+            }
             Wanted::Model(model) => Ok(model.0.clone()),
             Wanted::Edits(_) => Err(ApiError::new(ErrorCode::Refused, "the double knows no edits")),
             Wanted::Changes(changes) => {
@@ -342,15 +391,7 @@ impl Api for Double {
                     let model = state.model(&revision)?.clone().into();
                     Reply::Model(Revised { revision, model })
                 }
-                Request::Types => {
-                    let types = [ticker(), printer(), bare("Broadcast", Kind::Channel)];
-                    let offer = |definition| OfferedType {
-                        definition: Arc::new(definition),
-                        units: Vec::new(),
-                        nodes: vec![node("node1")],
-                    };
-                    Reply::Types(types.into_iter().map(offer).collect())
-                }
+                Request::Types => Reply::Types(offered()),
                 Request::Plan { wanted, base } => Reply::Plan(state.plan(&wanted, base)?),
                 Request::Apply { wanted, base, compare_and_swap, message, by } => {
                     Reply::Applied(state.apply(&wanted, base, compare_and_swap, by, message)?)

@@ -275,6 +275,8 @@ async fn a_type_is_told_with_all_about_it() {
     Ticker 1.0.0     component  tick→   period down token  node1  Sends a number at a steady pace.
     Printer 1.0.0    component  →input                     node1
     Broadcast 1.0.0  channel                               node1
+    EnactNode 1.0.0  node                                  node1
+    Gossip 1.0.0     group                                 node1
     "#);
 }
 
@@ -395,5 +397,5 @@ fn without(model: &Model, on: &str, name: &str) -> Model {
     let mut value = model.nodes.get(&node(on)).unwrap().clone();
     value.to_mut().components.remove(&name.parse::<ComponentName>().unwrap());
     model.nodes.insert(node(on), value);
-    model
+    model.indexed()
 }

@@ -34,8 +34,15 @@ impl Names {
         }
         let completion = expect_at(text, text.len());
         let prefix = &text[completion.replace.clone()];
+        // Statements may follow each other on a line, but hardly anybody means that in the middle of one.
+        let starts = text[..completion.replace.start]
+            .trim_end_matches([' ', '\t'])
+            .chars()
+            .next_back()
+            .is_none_or(|c| c == '\n');
+        let expected = completion.expected.iter().filter(|expectation| starts || **expectation != Expectation::Keyword);
         let mut found: Vec<Named> = Vec::new();
-        for expectation in &completion.expected {
+        for expectation in expected {
             found.extend(self.of(expectation).into_iter().filter(|(name, _)| name.starts_with(prefix)));
         }
         found.sort();

@@ -7,6 +7,8 @@ mod assist;
 mod command;
 mod draft;
 mod lines;
+#[cfg(test)]
+mod tests;
 
 use std::{sync::Arc, time::Duration};
 
