@@ -7,12 +7,15 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
+    effect::Effect,
     end::EndState,
-    fragment::{Effect, Fragment, local_port},
+    fragment::Fragment,
     frame::{Frame, LocalPort, Parcel},
     outlet::{Item, Origin},
+    peer::{Inbound, Peer},
     strategy::{Outcome, Strategy},
     tally::Loss,
+    wiring::local_port,
 };
 use crate::words::{NodeName, PortPath, Time};
 
@@ -32,61 +35,6 @@ const PARCELS_MAX: usize = 1024;
 /// The most messages that another fragment may have us keep for one port; ten times the usual bound at the sender, which is
 /// what holds them back. Beyond it they are not taken: the sender sends them again.
 const INBOUND_MAX: u64 = 131_072;
-
-/// Another node of the channel.
-#[derive(Debug)]
-pub(super) struct Peer {
-    pub(super) name: NodeName,
-    pub(super) is_up: bool,
-    /// Since when it is away, for those who wait for it.
-    away_since: Option<Time>,
-    is_gone: bool,
-    /// When to ask for its state again.
-    hello_at: Time,
-    inbound: BTreeMap<LocalPort, Inbound>,
-}
-
-/// What came from a peer for a port of this node.
-#[derive(Debug)]
-struct Inbound {
-    /// The epoch of the peer's fragment.
-    epoch: u64,
-    /// All below were received.
-    next: u64,
-    /// All below were given to the port.
-    handed: u64,
-    is_dirty: bool,
-}
-
-impl Peer {
-    fn new(name: NodeName) -> Peer {
-        Peer { name, is_up: false, away_since: None, is_gone: false, hello_at: Time::NEVER, inbound: BTreeMap::new() }
-    }
-
-    pub(super) fn state_for_new_ends(&self) -> EndState {
-        match (self.is_up, self.is_gone) {
-            (true, _) => EndState::Closed,
-            (false, false) => EndState::Away,
-            (false, true) => EndState::Gone,
-        }
-    }
-
-    /// A port of this node was given all of the peer's messages up to `seq`.
-    pub(super) fn handed(&mut self, epoch: u64, port: &PortPath, seq: u64) {
-        if let Some(inbound) = self.inbound.get_mut(&local_port(port)).filter(|inbound| inbound.epoch == epoch) {
-            inbound.handed = inbound.handed.max(seq + 1);
-            inbound.is_dirty = true;
-        }
-    }
-
-    /// What a port of this node had and was not given is gone with it.
-    pub(super) fn forget_unhanded(&mut self, port: &PortPath) {
-        if let Some(inbound) = self.inbound.get_mut(&local_port(port)) {
-            inbound.next = inbound.handed;
-            inbound.is_dirty = true;
-        }
-    }
-}
 
 impl<M: Clone> Fragment<M> {
     /// The number of a peer, which is made known if it is not.
@@ -435,13 +383,13 @@ impl<M: Clone> Fragment<M> {
     pub(super) fn return_followed(&mut self, idx: usize, effects: &mut Vec<Effect<M>>) {
         let Some(outlet) = self.outlets[idx].as_mut() else { return };
         for item in &mut outlet.queue {
-            if let Origin::There { peer, epoch, ref mut follow, .. } = item.origin {
-                if let Some(follow) = follow.take() {
-                    item.message = None;
-                    let to = self.peers[peer as usize].name.clone();
-                    effects
-                        .push(Effect::Post { to, frame: Frame::Settled { of: epoch, follow, outcome: Outcome::Lost } });
-                }
+            if let Origin::There { peer, epoch, ref mut follow, .. } = item.origin
+                && let Some(follow) = follow.take()
+            {
+                item.message = None;
+                let to = self.peers[peer as usize].name.clone();
+                let frame = Frame::Settled { of: epoch, follow, outcome: Outcome::Lost };
+                effects.push(Effect::Post { to, frame });
             }
         }
     }

@@ -4,6 +4,9 @@
 //! over, follows their outcomes, and makes the way to the other fragments lossless. It is generic over the message, told the
 //! time, and acts through [`Effect`]s alone.
 
+mod bounds;
+mod carry;
+mod effect;
 mod end;
 mod far;
 mod fragment;
@@ -11,11 +14,14 @@ mod frame;
 #[cfg(test)]
 mod laws;
 mod outlet;
+mod peer;
 mod strategy;
 mod tally;
+mod wiring;
 
+pub use effect::{AskId, Effect, Given, Sample, Wiring};
 pub use end::{End, EndId, EndState, Ends, rendezvous, stable_hash};
-pub use fragment::{AskId, Effect, Fragment, Given, Sample, Wiring};
+pub use fragment::Fragment;
 pub use frame::{Frame, LocalPort, Parcel};
 pub use outlet::{Overflow, Policy, Track};
 pub use strategy::{Ctx, Outcome, SourceId, Strategy, Ticket};

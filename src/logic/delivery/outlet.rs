@@ -178,3 +178,14 @@ impl<M> Item<M> {
         matches!(self.origin, Origin::Here { follow: Some(_), .. })
     }
 }
+
+impl Origin {
+    pub(super) fn track(&self) -> Option<Track> {
+        match *self {
+            Origin::Here { follow, .. } => follow.map(|(ticket, attempt)| Track { ticket, attempt, peer: None }),
+            Origin::There { follow, peer, epoch, .. } => {
+                follow.map(|(ticket, attempt)| Track { ticket, attempt, peer: Some((peer, epoch)) })
+            }
+        }
+    }
+}

@@ -17,6 +17,7 @@
 mod door;
 mod kind;
 mod network;
+mod orders;
 mod settings;
 mod shell;
 mod tap;

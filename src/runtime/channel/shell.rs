@@ -18,14 +18,14 @@ use crate::{
     io::engine::Router,
     logic::delivery::{AskId, Effect, EndId, Fragment, Given, Outcome, Policy, Track},
     runtime::instance::{
-        Accept, Birth, Condition, Ended, Failure, Handle, Inbox, Inlet, Message, Op, ReplyTo, Why,
-        inbox::{Done, Event, panic_text},
+        Accept, Birth, Condition, Failure, Handle, Inbox, Inlet, Message, Op, ReplyTo, Why,
+        inbox::{Event, panic_text},
     },
     words::{InstancePath, PortPath, Time, Value},
 };
 
 use super::{
-    door::{Bell, Clock, Door, Letter, Order},
+    door::{Bell, Clock, Door, Letter},
     kind::{ChannelType, Rules, attributes},
     network::{Arrival, Network},
     settings::Settings,
@@ -75,42 +75,42 @@ impl<C: ChannelType> Actor for Channel<C> {
 }
 
 /// A receiver of this node.
-struct Receiver {
-    port: PortPath,
-    inlet: Inlet,
-    bell: Arc<Bell>,
-    waker: Waker,
-    seen: Cell<Condition>,
-    is_open: Cell<bool>,
+pub(super) struct Receiver {
+    pub(super) port: PortPath,
+    pub(super) inlet: Inlet,
+    pub(super) bell: Arc<Bell>,
+    pub(super) waker: Waker,
+    pub(super) seen: Cell<Condition>,
+    pub(super) is_open: Cell<bool>,
 }
 
-type Answering = Pin<Box<dyn Future<Output = (Track, Outcome<Message>)>>>;
+pub(super) type Answering = Pin<Box<dyn Future<Output = (Track, Outcome<Message>)>>>;
 
-struct Shell<C: ChannelType> {
-    birth: Birth,
-    inbox: Arc<Inbox>,
-    door: Arc<Door>,
-    clock: Clock,
-    rules: Rules<C>,
-    settings: Settings,
+pub(super) struct Shell<C: ChannelType> {
+    pub(super) birth: Birth,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) door: Arc<Door>,
+    pub(super) clock: Clock,
+    pub(super) rules: Rules<C>,
+    pub(super) settings: Settings,
     /// Why it could not be made.
-    birth_failure: Option<Failure>,
-    fragment: Fragment<Message>,
-    effects: Vec<Effect<Message>>,
-    wiring: Wiring,
-    network: Option<Network>,
-    letters: VecDeque<Letter>,
-    letters_since: Time,
-    receivers: BTreeMap<PortPath, Rc<Receiver>>,
-    by_end: HashMap<EndId, Rc<Receiver>>,
-    asks: HashMap<AskId, ReplyTo>,
-    last_ask: u64,
-    answering: FuturesUnordered<Answering>,
-    taps: Vec<TapSender>,
-    alarm: Time,
-    sleep: Pin<Box<tokio::time::Sleep>>,
+    pub(super) birth_failure: Option<Failure>,
+    pub(super) fragment: Fragment<Message>,
+    pub(super) effects: Vec<Effect<Message>>,
+    pub(super) wiring: Wiring,
+    pub(super) network: Option<Network>,
+    pub(super) letters: VecDeque<Letter>,
+    pub(super) letters_since: Time,
+    pub(super) receivers: BTreeMap<PortPath, Rc<Receiver>>,
+    pub(super) by_end: HashMap<EndId, Rc<Receiver>>,
+    pub(super) asks: HashMap<AskId, ReplyTo>,
+    pub(super) last_ask: u64,
+    pub(super) answering: FuturesUnordered<Answering>,
+    pub(super) taps: Vec<TapSender>,
+    pub(super) alarm: Time,
+    pub(super) sleep: Pin<Box<tokio::time::Sleep>>,
     /// Since when senders wait for a channel that does not run.
-    waiting_since: Option<Time>,
+    pub(super) waiting_since: Option<Time>,
 }
 
 impl<C: ChannelType> Future for Shell<C> {
@@ -229,152 +229,7 @@ impl<C: ChannelType> Shell<C> {
         Poll::Pending
     }
 
-    // ---- what the node wants ----
-
-    fn operate(&mut self, op: Op, done: Done) {
-        if let (Some(failure), false) = (&self.birth_failure, matches!(op, Op::Revive)) {
-            return done.send(Err(failure.clone()));
-        }
-        let outcome = match op {
-            Op::Ready | Op::End => Ok(()),
-            Op::Start if self.rules.is_mute => {
-                Err(Failure::Condition { what: "start".to_owned(), condition: self.inbox.condition().to_string() })
-            }
-            Op::Start => {
-                self.inbox.set_condition(Condition::Running);
-                Ok(())
-            }
-            Op::Stop => {
-                if !self.rules.is_mute {
-                    self.inbox.set_condition(Condition::Stopped);
-                }
-                Ok(())
-            }
-            Op::Update(dictionary) => Settings::read(&attributes::<C>(), &dictionary)
-                .map_err(Failure::Params)
-                .and_then(|settings| self.configure(settings)),
-            Op::Bind { port, .. } | Op::Unbind { port, .. } => {
-                Err(Failure::NoPort { direction: "output", port: port.to_string(), known: Vec::new() })
-            }
-            Op::Snapshot | Op::Restore { .. } | Op::Outputs => Ok(()),
-            Op::Revive => self.revive(),
-        };
-        done.send(outcome.map(|()| Value::Null));
-    }
-
-    fn configure(&mut self, settings: Settings) -> Result<(), Failure> {
-        let wrong = |error| Failure::Params(vec![error]);
-        let policy = settings.policy().map_err(wrong)?;
-        self.rules.kind.configure(&settings).map_err(wrong)?;
-        self.fragment.set_policy(policy);
-        self.door.set_policy(policy);
-        self.settings = settings;
-        Ok(())
-    }
-
-    fn revive(&mut self) -> Result<(), Failure> {
-        self.rules = Rules::default();
-        self.fragment.abandon(self.clock.now(), &mut self.effects);
-        let settings = match self.birth_failure.take() {
-            None => self.settings.clone(),
-            Some(_) => Settings::read(&attributes::<C>(), &self.birth.dictionary).map_err(Failure::Params)?,
-        };
-        self.configure(settings)?;
-        self.inbox.set_condition(Condition::Created);
-        Ok(())
-    }
-
-    /// The channel's own code panicked. What it held is lost with it; what is under way to receivers is not.
-    fn crash(&mut self, reason: String) {
-        let failure = Failure::Panicked { what: "the channel".to_owned(), reason };
-        tracing::warn!(channel = %self.birth.path, %failure, "a channel failed");
-        self.rules = Rules::default();
-        self.rules.is_mute = true;
-        self.fragment.abandon(self.clock.now(), &mut self.effects);
-        self.inbox.fail(failure.clone());
-        if let Some(watcher) = self.birth.environment.watcher() {
-            watcher.do_send(Ended { path: self.birth.path.clone(), life: self.birth.life, failure });
-        }
-    }
-
-    fn end(&mut self) {
-        let n_unread = self.letters.len() + self.door.shut();
-        let n_kept = self.fragment.counters().kept + n_unread as u64;
-        if n_kept > 0 {
-            tracing::info!(channel = %self.birth.path, n_kept, "a channel ended with messages that it kept");
-        }
-        self.inbox.set_condition(Condition::Gone);
-        self.inbox.close();
-    }
-
     // ---- what comes in ----
-
-    fn take_order(&mut self, order: Order, now: Time) {
-        match order {
-            Order::Open(port, inlet) => {
-                let bell = Bell::new(self.door.clone(), port.clone());
-                let waker = Waker::from(bell.clone());
-                let seen = Cell::new(Condition::Created);
-                let receiver = Receiver { port: port.clone(), inlet, bell, waker, seen, is_open: Cell::new(false) };
-                let receiver = Rc::new(receiver);
-                self.fragment.set_open(&mut self.rules, now, &port, false, &mut self.effects);
-                if let Some(end) = self.fragment.end_of(&port) {
-                    self.by_end.insert(end, receiver.clone());
-                }
-                self.receivers.insert(port, receiver.clone());
-                self.look(&receiver, now);
-            }
-            Order::Close(port) => {
-                if let Some(end) = self.fragment.end_of(&port) {
-                    self.by_end.remove(&end);
-                    self.fragment.set_open(&mut self.rules, now, &port, false, &mut self.effects);
-                }
-                self.receivers.remove(&port);
-            }
-            Order::Look(port) => {
-                if let Some(receiver) = self.receivers.get(&port).cloned() {
-                    self.look(&receiver, now);
-                }
-            }
-            Order::Rewire(wiring) => {
-                self.fragment.connect(&mut self.rules, now, wiring.core(), &mut self.effects);
-                self.wiring = wiring;
-                let ends = self.receivers.iter();
-                let ends = ends.filter_map(|(port, receiver)| Some((self.fragment.end_of(port)?, receiver.clone())));
-                self.by_end = ends.collect();
-                // An end that is there anew starts closed: each receiver says again how it is.
-                for receiver in self.by_end.values().cloned().collect::<Vec<_>>() {
-                    if receiver.is_open.get() {
-                        self.fragment.set_open(&mut self.rules, now, &receiver.port, true, &mut self.effects);
-                    }
-                }
-            }
-            Order::TakeBack(port, messages) => self.fragment.take_back(now, &port, messages),
-            Order::Count(asker) => {
-                let mut counters = self.fragment.counters();
-                counters.kept += self.letters.len() as u64;
-                // Who asked may have given up waiting.
-                let _ = asker.send(counters);
-            }
-            Order::Tap(tap) => self.taps.push(tap),
-        }
-    }
-
-    /// Sees how a receiver is, and goes on handing over if it runs.
-    fn look(&mut self, receiver: &Rc<Receiver>, now: Time) {
-        receiver.bell.reset();
-        let mut cx = Context::from_waker(&receiver.waker);
-        while let Poll::Ready(condition) = receiver.inlet.poll_condition(receiver.seen.get(), &mut cx) {
-            receiver.seen.set(condition);
-        }
-        let is_open = receiver.seen.get() == Condition::Running;
-        if receiver.is_open.replace(is_open) != is_open {
-            self.fragment.set_open(&mut self.rules, now, &receiver.port, is_open, &mut self.effects);
-        }
-        if let (true, Some(end)) = (is_open, self.fragment.end_of(&receiver.port)) {
-            self.effects.push(Effect::Drain(end));
-        }
-    }
 
     fn meet(&mut self) {
         let nodes = self.network.as_ref().map(Network::nodes).unwrap_or_default();

@@ -1,0 +1,61 @@
+//! Another node of a channel, and what came from it.
+
+use std::collections::BTreeMap;
+
+use super::{end::EndState, frame::LocalPort, wiring::local_port};
+use crate::words::{NodeName, PortPath, Time};
+
+/// Another node of the channel.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) name: NodeName,
+    pub(super) is_up: bool,
+    /// Since when it is away, for those who wait for it.
+    pub(super) away_since: Option<Time>,
+    pub(super) is_gone: bool,
+    /// When to ask for its state again.
+    pub(super) hello_at: Time,
+    pub(super) inbound: BTreeMap<LocalPort, Inbound>,
+}
+
+/// What came from a peer for a port of this node.
+#[derive(Debug)]
+pub(super) struct Inbound {
+    /// The epoch of the peer's fragment.
+    pub(super) epoch: u64,
+    /// All below were received.
+    pub(super) next: u64,
+    /// All below were given to the port.
+    pub(super) handed: u64,
+    pub(super) is_dirty: bool,
+}
+
+impl Peer {
+    pub(super) fn new(name: NodeName) -> Peer {
+        Peer { name, is_up: false, away_since: None, is_gone: false, hello_at: Time::NEVER, inbound: BTreeMap::new() }
+    }
+
+    pub(super) fn state_for_new_ends(&self) -> EndState {
+        match (self.is_up, self.is_gone) {
+            (true, _) => EndState::Closed,
+            (false, false) => EndState::Away,
+            (false, true) => EndState::Gone,
+        }
+    }
+
+    /// A port of this node was given all of the peer's messages up to `seq`.
+    pub(super) fn handed(&mut self, epoch: u64, port: &PortPath, seq: u64) {
+        if let Some(inbound) = self.inbound.get_mut(&local_port(port)).filter(|inbound| inbound.epoch == epoch) {
+            inbound.handed = inbound.handed.max(seq + 1);
+            inbound.is_dirty = true;
+        }
+    }
+
+    /// What a port of this node had and was not given is gone with it.
+    pub(super) fn forget_unhanded(&mut self, port: &PortPath) {
+        if let Some(inbound) = self.inbound.get_mut(&local_port(port)) {
+            inbound.next = inbound.handed;
+            inbound.is_dirty = true;
+        }
+    }
+}

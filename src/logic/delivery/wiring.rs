@@ -1,0 +1,233 @@
+//! Ends come and go, open and close.
+
+use std::collections::BTreeSet;
+
+use super::{
+    effect::{Effect, Wiring},
+    end::{End, EndId, EndState, Ends},
+    fragment::Fragment,
+    frame::{Frame, LocalPort},
+    outlet::{Item, Origin, Outlet},
+    strategy::{Outcome, SourceId, Strategy, Ticket},
+    tally::Loss,
+};
+use crate::words::{NodeName, PortPath, Time};
+
+impl<M: Clone> Fragment<M> {
+    /// The receiver of a port of this node is started (or not any more).
+    pub fn set_open<S: Strategy<M> + ?Sized>(
+        &mut self,
+        strategy: &mut S,
+        now: Time,
+        port: &PortPath,
+        is_open: bool,
+        effects: &mut Vec<Effect<M>>,
+    ) {
+        let idx = match self.by_port.get(port) {
+            Some(idx) => *idx,
+            None => self.add_outlet(port.clone()),
+        };
+        self.set_state(idx, if is_open { EndState::Open } else { EndState::Closed });
+        if !is_open {
+            self.return_followed(idx, effects);
+            self.recall(strategy, now, idx, false, effects);
+        }
+    }
+
+    /// Takes over who is on the channel. What was kept for a receiver that moves to another node moves with it; what was kept
+    /// for one that is gone is lost.
+    pub fn connect<S: Strategy<M> + ?Sized>(
+        &mut self,
+        strategy: &mut S,
+        now: Time,
+        wiring: Wiring,
+        effects: &mut Vec<Effect<M>>,
+    ) {
+        let removed: Vec<PortPath> =
+            self.by_port.keys().filter(|port| !wiring.receivers.contains(*port)).cloned().collect();
+        let added: Vec<PortPath> =
+            wiring.receivers.iter().filter(|port| !self.by_port.contains_key(*port)).cloned().collect();
+        let new_senders: Vec<NodeName> = wiring.senders.difference(&self.wiring.senders).cloned().collect();
+        self.wiring = wiring;
+        for port in &added {
+            self.add_outlet(port.clone());
+        }
+        for port in removed {
+            let heir = added.iter().find(|new| new.component == port.component && new.port == port.port);
+            self.remove_outlet(strategy, now, &port, heir, effects);
+        }
+        let nodes: BTreeSet<&NodeName> = added.iter().map(|port| &port.node).filter(|node| **node != self.me).collect();
+        self.greet(now, nodes.into_iter(), effects);
+        for node in new_senders.iter().filter(|node| **node != self.me) {
+            effects.push(Effect::Post { to: node.clone(), frame: self.state() });
+        }
+        self.is_changed = true;
+        self.plan_to_wake(now, effects);
+    }
+
+    pub(super) fn add_outlet(&mut self, port: PortPath) -> usize {
+        self.generations += 1;
+        let node = (port.node != self.me).then(|| port.node.clone());
+        let mut outlet = Outlet::new(port.clone(), self.generations, node, self.next_seq);
+        if let Some(node) = &outlet.node {
+            let peer = self.peer(node);
+            outlet.state = self.peers[peer].state_for_new_ends();
+        }
+        let idx = self.free.pop().unwrap_or_else(|| {
+            self.outlets.push(None);
+            self.outlets.len() - 1
+        });
+        self.outlets[idx] = Some(outlet);
+        self.by_port.insert(port, idx);
+        self.is_changed = true;
+        idx
+    }
+
+    pub(super) fn remove_outlet<S: Strategy<M> + ?Sized>(
+        &mut self,
+        strategy: &mut S,
+        now: Time,
+        port: &PortPath,
+        heir: Option<&PortPath>,
+        effects: &mut Vec<Effect<M>>,
+    ) {
+        let Some(idx) = self.by_port.remove(port) else { return };
+        self.is_changed = true;
+        self.return_followed(idx, effects);
+        self.recall(strategy, now, idx, true, effects);
+        let Some(mut outlet) = self.outlets[idx].take() else { return };
+        self.free.push(idx);
+        self.n_full -= usize::from(outlet.is_full);
+        self.next_seq = self.next_seq.max(outlet.first + outlet.queue.len() as u64);
+        if outlet.node.is_none() {
+            self.peers.iter_mut().for_each(|peer| peer.forget_unhanded(port));
+        }
+        let heir = heir.and_then(|heir| self.by_port.get(heir)).copied();
+        while let Some(item) = outlet.pop() {
+            match (item.origin, heir) {
+                // Its own fragment still has it, and decides.
+                (Origin::There { .. }, _) => {}
+                (Origin::Here { .. }, Some(heir)) => {
+                    let end = self.end_id(heir);
+                    self.enqueue(end, item, effects);
+                }
+                (Origin::Here { .. }, None) => {
+                    self.lose_item(None, item, Loss::ReceiverRemoved, effects);
+                }
+            }
+        }
+        self.weigh_wait(now);
+    }
+
+    pub(super) fn end_id(&self, idx: usize) -> EndId {
+        let generation = self.outlets[idx].as_ref().map_or(0, |outlet| outlet.generation);
+        EndId { index: idx as u32, generation }
+    }
+
+    pub(super) fn set_state(&mut self, idx: usize, state: EndState) {
+        let Some(outlet) = self.outlets[idx].as_mut() else { return };
+        self.is_changed |= outlet.state != state;
+        outlet.state = state;
+        if state == EndState::Open {
+            self.mark_dirty(idx);
+        }
+    }
+
+    /// Lists the ends anew, and tells all who want to know: once for however many changes.
+    #[cold]
+    pub(super) fn refresh<S: Strategy<M> + ?Sized>(
+        &mut self,
+        strategy: &mut S,
+        now: Time,
+        effects: &mut Vec<Effect<M>>,
+    ) {
+        self.is_changed = false;
+        self.list_ends();
+        self.tell_senders(effects);
+        self.tell(strategy, now, effects, |strategy, ends, ctx| strategy.changed(ends, ctx));
+    }
+
+    pub(super) fn list_ends(&mut self) {
+        let list = self.by_port.values().filter_map(|idx| {
+            let outlet = self.outlets[*idx].as_ref()?;
+            Some(End {
+                id: EndId { index: *idx as u32, generation: outlet.generation },
+                port: outlet.port.clone(),
+                local: outlet.node.is_none(),
+                state: outlet.state,
+                rank: outlet.rank,
+            })
+        });
+        self.ends = Ends { list: list.collect() };
+    }
+
+    /// Takes followed messages back from an end, and tells the strategy, which may send them elsewhere: those that were not handed
+    /// over yet, and with `is_dead` also those that were.
+    pub(super) fn recall<S: Strategy<M> + ?Sized>(
+        &mut self,
+        strategy: &mut S,
+        now: Time,
+        idx: usize,
+        is_dead: bool,
+        effects: &mut Vec<Effect<M>>,
+    ) {
+        let end = self.end_id(idx);
+        let Some(outlet) = self.outlets[idx].as_mut() else { return };
+        let mut tickets: BTreeSet<Ticket> = BTreeSet::new();
+        for (place, item) in outlet.queue.iter_mut().enumerate().filter(|(_, item)| item.is_followed_here()) {
+            // What has its number keeps its place.
+            if is_dead || place >= outlet.n_numbered {
+                item.message = None;
+                tickets.extend(item.ticket());
+            }
+        }
+        let mut place = 0;
+        let n_numbered = outlet.n_numbered;
+        outlet.queue.retain(|item| {
+            place += 1;
+            place <= n_numbered || item.message.is_some()
+        });
+        if is_dead {
+            tickets.extend(self.held.iter().filter(|(_, held)| held.at == Some(end)).map(|(ticket, _)| *ticket));
+        }
+        // What the strategy is told must not show it the end as it was.
+        if self.is_changed && !tickets.is_empty() {
+            self.list_ends();
+        }
+        for ticket in tickets {
+            let Some(held) = self.held.get_mut(&ticket).filter(|held| held.at == Some(end)) else { continue };
+            held.at = None;
+            // Whatever the old receiver still says comes too late, unless it is that the work is done.
+            held.attempt += 1;
+            self.tell(strategy, now, effects, |strategy, ends, ctx| {
+                strategy.settled(ticket, Outcome::Lost, ends, ctx);
+            });
+        }
+    }
+
+    /// Puts messages back that a receiver of this node was given and did not handle: they are the first that it, or who takes
+    /// its place, is given.
+    pub fn take_back(&mut self, now: Time, port: &PortPath, messages: Vec<M>) {
+        let Some(idx) = self.by_port.get(port).copied() else { return };
+        let Some(outlet) = self.outlets[idx].as_mut().filter(|outlet| outlet.n_numbered == 0) else { return };
+        for message in messages.into_iter().rev() {
+            self.tally.delivered = self.tally.delivered.saturating_sub(1);
+            let origin = Origin::Here { from: SourceId::UNKNOWN, follow: None };
+            outlet.unpop(Item { message: Some(message), stamp: now, origin });
+        }
+        self.mark_dirty(idx);
+        self.weigh(idx);
+    }
+
+    pub(super) fn state(&self) -> Frame<M> {
+        let ports = self.by_port.iter().filter(|(port, _)| port.node == self.me).filter_map(|(port, idx)| {
+            let is_open = self.outlets[*idx].as_ref()?.state == EndState::Open;
+            Some((local_port(port), is_open))
+        });
+        Frame::State { by: self.epoch, ports: ports.collect() }
+    }
+}
+
+pub(super) fn local_port(port: &PortPath) -> LocalPort {
+    (port.component.clone(), port.port.clone())
+}
