@@ -9,10 +9,15 @@ use crate::logic::script::{Diagnostic, Severity};
 /// The most diagnostics that are drawn; the others are counted.
 const DRAWN_MAX: usize = 50;
 
-/// The diagnostics of `text`, which came from `name`. Drawn with lines on a terminal, with plain signs elsewhere; colours
-/// are in the text and left to [`anstream`] to take out.
+/// The diagnostics of `text`, which came from `name`, for standard error: with lines on a terminal, with plain signs
+/// elsewhere. Colours are in the text and left to [`anstream`] to take out.
 pub fn draw(name: &str, text: &str, diagnostics: &[Diagnostic]) -> String {
-    let theme = if std::io::stderr().is_terminal() { GraphicalTheme::unicode() } else { GraphicalTheme::ascii() };
+    draw_with(std::io::stderr().is_terminal(), name, text, diagnostics)
+}
+
+/// The same, with lines or with plain signs.
+pub fn draw_with(lines: bool, name: &str, text: &str, diagnostics: &[Diagnostic]) -> String {
+    let theme = if lines { GraphicalTheme::unicode() } else { GraphicalTheme::none() };
     let handler = GraphicalReportHandler::new_themed(theme).with_context_lines(1).with_links(false);
     let source = Arc::new(NamedSource::new(name, text.to_owned()));
     let mut drawing = String::new();

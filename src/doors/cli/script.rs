@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     logic::script::{self, Diagnostic, Evaluation, Variables},
-    model::{Model, json, kmf, library::Library},
+    model::{Model, json, kmf},
 };
 
 /// Evaluates scripts without any node.
@@ -149,13 +149,11 @@ impl Input {
     fn evaluate(&self, text: &str) -> Result<Evaluation, Failure> {
         let (script, diagnostics) = script::parse(text);
         self.judge(text, &diagnostics)?;
+        let library = read_library(&self.types).map_err(not_the_scripts)?;
         let model = match &self.model {
             Some(path) => read_model(path).map_err(not_the_scripts)?,
             None => Model::default(),
         };
-        // What the model brings may be used too; the files win.
-        let mut library = Library::of(&model);
-        library.merge(read_library(&self.types).map_err(not_the_scripts)?);
         let mut variables: Variables = self.variables.iter().cloned().collect();
         script::evaluate(&script, &model, &library, &mut variables, self.seed)
             .map_err(|diagnostics| self.refuse(text, &diagnostics))

@@ -2,6 +2,26 @@
 //!
 //! Everything here is a pure function: no clock, no chance (generated names come from a seed), no file. [`parse`] finds
 //! every error of a text, [`evaluate`] every error of its execution; a script with an error changes nothing.
+//!
+//! ```
+//! use enact::{logic::script::{self, Variables}, model::{Model, library::Library}};
+//!
+//! let (script, diagnostics) = script::parse("add front : scope");
+//! assert!(diagnostics.is_empty());
+//! let told = script::evaluate(&script, &Model::default(), &Library::default(), &mut Variables::new(), 0).unwrap_err();
+//! assert_eq!(told[0].message, "there is no type `scope`: no types are known at all");
+//!
+//! let (script, _) = script::parse("scope front");
+//! let done = script::evaluate(&script, &Model::default(), &Library::default(), &mut Variables::new(), 0).unwrap();
+//! assert_eq!(script::print(&done.model), "scope front\n");
+//! ```
+//!
+//! KevScript's statements are `add remove move attach detach set bind unbind network start stop` (`include repo namespace
+//! pause` are read and do nothing). Enact adds `upgrade`, `host` and `unhost`, `unset`, `unnetwork`, `property` and
+//! `unproperty`, `meta` and `unmeta`, `scope` and `unscope`, `enter` and `leave`; versions of types with dots; keys in quotes.
+//! [`Keyword::ALL`] has their forms. Where KevScript 5.0.9 was wrong by accident (`cases/kevscript/KNOWN-BUGS.md`), this
+//! is right; otherwise its measured outcomes count. One thing that it read is not: a keyword that starts a line starts a
+//! statement, also where a name could stand (unless the line before ends with a comma or another sign).
 
 pub mod diagnostic;
 pub mod eval;

@@ -105,11 +105,12 @@ impl<'a> Parser<'a> {
 
     fn begins_misspelt(&self) -> bool {
         let token = self.peek();
-        let candidates = || Keyword::ALL.iter().map(|keyword| keyword.as_str());
-        token.first_on_line
-            && !self.goes_on()
-            && token.kind == TokenKind::Word
-            && closest(self.text_of(token), candidates()).is_some()
+        if !token.first_on_line || token.kind != TokenKind::Word || self.goes_on() {
+            return false;
+        }
+        let word = self.text_of(token);
+        let mut keywords = Keyword::ALL.iter().map(|keyword| keyword.as_str());
+        keywords.clone().any(|keyword| word.starts_with(keyword)) || closest(word, &mut keywords).is_some()
     }
 
     fn goes_on(&self) -> bool {

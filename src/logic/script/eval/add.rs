@@ -1,5 +1,7 @@
 //! `add` and `upgrade`: instances and their types.
 
+use imbl::OrdSet;
+
 use super::{
     Done, Evaluator, GivenUp,
     names::{Said, child_named, dotted, kind_of, last_name, top_named},
@@ -11,7 +13,7 @@ use crate::{
         statement::{Path, TypeSpec},
     },
     model::{Edit, Kind},
-    words::{ComponentName, InstancePath, NodeName},
+    words::{ComponentName, InstancePath, NodeName, PortName},
 };
 
 impl Evaluator<'_> {
@@ -232,18 +234,17 @@ impl Evaluator<'_> {
             }
         }
         self.adopt(chosen)?;
-        let changes = match (self.model.instance(path), path) {
-            (Some(instance), InstancePath::Component(node, name)) => {
-                let ports = self.model.component(node, name).map(|component| {
-                    component.provided.iter().eq(&chosen.provided().into_iter().collect::<imbl::OrdSet<_>>())
-                        && component.required.iter().eq(&chosen.required().into_iter().collect::<imbl::OrdSet<_>>())
-                });
-                instance.type_ref.as_ref() != Some(id) || ports != Some(true)
+        let ports: OrdSet<PortName> = chosen.provided().into_iter().collect();
+        let sending: OrdSet<PortName> = chosen.required().into_iter().collect();
+        let same_type = self.model.instance(path).is_some_and(|instance| instance.type_ref.as_ref() == Some(id));
+        let same_ports = match path {
+            InstancePath::Component(node, name) => {
+                let component = self.model.component(node, name);
+                component.is_some_and(|component| component.provided == ports && component.required == sending)
             }
-            (Some(instance), _) => instance.type_ref.as_ref() != Some(id),
-            (None, _) => false,
+            _ => true,
         };
-        if changes {
+        if !(same_type && same_ports) {
             let (provided, required) = (chosen.provided(), chosen.required());
             self.push(Edit::Retype { path: path.clone(), type_ref: id.clone(), provided, required })?;
             if let InstancePath::Component(node, name) = path {

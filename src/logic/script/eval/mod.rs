@@ -43,7 +43,7 @@ pub struct Evaluation {
     pub warnings: Vec<Diagnostic>,
 }
 
-/// Evaluates a script over a model with the types of a library. Names of `%%variables%%` and identities of components
+/// Evaluates a script over a model with the types of a library (and those that the model has). Names of `%%variables%%` and identities of components
 /// follow from `salt`: offline it is 0, a live change brings its own.
 ///
 /// # Errors

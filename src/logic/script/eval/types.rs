@@ -11,7 +11,7 @@ use crate::{
     },
     model::{
         DeployUnit, Dictionary, Edit, Instance, Kind, Node, TypeDefinition,
-        library::{Choice, Entry, Tag, UnitVersion},
+        library::{Choice, Entry, Library, Tag, UnitVersion},
     },
     words::{Namespace, PortName, TypeName, TypeRef},
 };
@@ -66,7 +66,7 @@ impl Evaluator<'_> {
     }
 
     fn choose(&mut self, spec: &TypeSpec) -> Done<Chosen> {
-        let entry = self.entry(spec)?.clone();
+        let entry = self.entry(spec)?;
         let id = entry.definition.id.clone();
         if entry.definition.is_abstract {
             let message = format!("type `{id}` is abstract: it has no instances");
@@ -93,43 +93,24 @@ impl Evaluator<'_> {
         }
     }
 
-    fn entry(&mut self, spec: &TypeSpec) -> Done<&Entry> {
-        let version = match &spec.version {
-            Version::Unsaid | Version::Latest => None,
-            Version::Exact(version) => Some(version.clone()),
-            Version::Variable(name, place) => {
-                let value = self.variable(name, place.0)?;
-                match version_of(&value) {
-                    Some(Version::Exact(version)) => Some(version),
-                    Some(_) => None,
-                    None => {
-                        let message = format!("`%{name}%` is `{value}`, which is no version of a type");
-                        let diagnostic = Diagnostic::new(Code::BadName, place.0, message);
-                        return Err(self.report(diagnostic.help("a number, numbers with dots, or LATEST")));
-                    }
-                }
-            }
-        };
+    fn entry(&mut self, spec: &TypeSpec) -> Done<Entry> {
+        let version = self.version(&spec.version)?;
         let name: TypeName = self.name(&spec.name, spec.name_place.0)?;
-        let namespaces = match &spec.namespace {
-            Some(namespace) => vec![self.name::<Namespace>(namespace, spec.name_place.0)?],
-            None => self.searched(&name),
+        let namespace = match &spec.namespace {
+            Some(namespace) => Some(self.name::<Namespace>(namespace, spec.name_place.0)?),
+            None => None,
         };
         let library = self.library;
-        let found = |namespace: &Namespace| library.find(namespace, &name, version.as_deref());
-        if spec.namespace.is_none() {
-            let defaults = namespaces.iter().filter(|namespace| DEFAULT_NAMESPACES.contains(&namespace.as_str()));
-            if let Some(entry) = defaults.filter_map(found).next() {
-                return Ok(entry);
-            }
+        let mut found = entries(library, namespace.as_ref(), &name, version.as_deref());
+        if found.is_empty() {
+            // Nobody may bring the type any more: what the model has of it will do.
+            found = entries(&Library::of(&self.model), namespace.as_ref(), &name, version.as_deref());
         }
-        let entries: Vec<&Entry> = namespaces.iter().filter_map(found).collect();
-        match entries.as_slice() {
-            [entry] => Ok(entry),
-            [] => Err(self.unknown_type(spec, &name, &namespaces, version.as_deref())),
-            several => {
-                let there: Vec<String> =
-                    several.iter().map(|entry| entry.definition.id.namespace.to_string()).collect();
+        match found.len() {
+            0 => Err(self.unknown_type(spec, &name, namespace.as_ref(), version.as_deref())),
+            1 => Ok(found.remove(0)),
+            _ => {
+                let there: Vec<&str> = found.iter().map(|entry| entry.definition.id.namespace.as_str()).collect();
                 let message = format!("type `{name}` is in several namespaces: {}", there.join(", "));
                 let help = format!("write `{}.{name}`", there[0]);
                 Err(self.report(Diagnostic::new(Code::Ambiguous, spec.name_place.0, message).help(help)))
@@ -137,23 +118,35 @@ impl Evaluator<'_> {
         }
     }
 
-    /// The namespaces that have a type of this name, the default ones first.
-    fn searched(&self, name: &TypeName) -> Vec<Namespace> {
-        let mut there: Vec<Namespace> = self.library.namespaces_of(name).cloned().collect();
-        let rank = |namespace: &Namespace| DEFAULT_NAMESPACES.iter().position(|default| *default == namespace.as_str());
-        there.sort_by_key(|namespace| rank(namespace).unwrap_or(DEFAULT_NAMESPACES.len()));
-        there
+    /// The version that is asked for; `None` is the highest.
+    fn version(&mut self, version: &Version) -> Done<Option<Arc<str>>> {
+        let (name, place) = match version {
+            Version::Unsaid | Version::Latest => return Ok(None),
+            Version::Exact(version) => return Ok(Some(version.clone())),
+            Version::Variable(name, place) => (name, place),
+        };
+        let value = self.variable(name, place.0)?;
+        match version_of(&value) {
+            Some(Version::Exact(version)) => Ok(Some(version)),
+            Some(_) => Ok(None),
+            None => {
+                let message = format!("`%{name}%` is `{value}`, which is no version of a type");
+                let diagnostic = Diagnostic::new(Code::BadName, place.0, message);
+                Err(self.report(diagnostic.help("a number, numbers with dots, or LATEST")))
+            }
+        }
     }
 
     fn unknown_type(
         &mut self,
         spec: &TypeSpec,
         name: &TypeName,
-        namespaces: &[Namespace],
+        namespace: Option<&Namespace>,
         version: Option<&str>,
     ) -> GivenUp {
         let library = self.library;
-        let versions = namespaces.iter().flat_map(|namespace| library.versions(namespace, name));
+        let namespaces = library.namespaces_of(name).filter(|there| namespace.is_none_or(|wanted| wanted == *there));
+        let versions = namespaces.flat_map(|namespace| library.versions(namespace, name));
         let versions: Vec<String> = versions.map(|entry| entry.definition.id.version.to_string()).collect();
         if let (Some(version), false) = (version, versions.is_empty()) {
             let message = format!("type `{name}` has no version {version}");
@@ -280,4 +273,18 @@ fn same_but_for_units(a: &TypeDefinition, b: &TypeDefinition) -> bool {
 pub(super) fn defaults(definition: &TypeDefinition, fragment: bool) -> Dictionary {
     let attributes = definition.attributes.iter().flatten().filter(|attribute| attribute.fragment == fragment);
     attributes.filter_map(|attribute| Some((attribute.name.clone(), attribute.default.clone()?))).collect()
+}
+
+/// The types that are meant: the one of the namespace, else the first of the default namespaces that has one, else all.
+fn entries(library: &Library, namespace: Option<&Namespace>, name: &TypeName, version: Option<&str>) -> Vec<Entry> {
+    let find = |namespace: &Namespace| library.find(namespace, name, version).cloned();
+    if let Some(namespace) = namespace {
+        return find(namespace).into_iter().collect();
+    }
+    let there: Vec<&Namespace> = library.namespaces_of(name).collect();
+    let default = DEFAULT_NAMESPACES.iter().filter_map(|wanted| there.iter().find(|there| there.as_str() == *wanted));
+    match default.filter_map(|namespace| find(namespace)).next() {
+        Some(entry) => vec![entry],
+        None => there.into_iter().filter_map(find).collect(),
+    }
 }
