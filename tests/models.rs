@@ -1,8 +1,8 @@
-//! The model files of the Kevoree projects: what loads, what does not, and what is in them.
+//! Model files: the Kevoree projects' own, and one of each kind of thing in both forms.
 
 use std::{fs, path::PathBuf};
 
-use enact::model::{Model, check::check, kmf};
+use enact::model::{Model, change, check::check, digest, json, kmf};
 use serde_json::Value;
 
 /// Where the shared cases are; nothing when this checkout stands alone.
@@ -137,4 +137,37 @@ fn line_breaks_are_where_kevoree_has_them() {
     let differ = theirs.iter().zip(&ours).filter(|(a, b)| a != b).count();
     // The first line has the id that Kevoree drew at random.
     assert!(differ <= 1, "{differ} lines differ");
+}
+
+/// A file of the repository.
+fn golden(name: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/models").join(name);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn a_model_with_everything_is_valid_and_reads_as_it_was_written() {
+    let text = golden("rich.json");
+    let model = json::read(&text).unwrap();
+    assert_eq!(json::write(&model), text);
+    let faults: Vec<String> = check(&model).iter().map(ToString::to_string).collect();
+    assert_eq!(faults, Vec::<String>::new());
+}
+
+#[test]
+fn kevorees_form_of_a_model_with_everything_stays_what_it_is_and_loses_nothing() {
+    let model = json::read(&golden("rich.json")).unwrap();
+    let written = kmf::write(&model);
+    assert_eq!(written, golden("rich.kevoree.json"));
+    let back = kmf::read(&written).unwrap();
+    assert_eq!(change::diff(&model, &back), []);
+    assert_eq!(digest::of(&model), digest::of(&back));
+}
+
+#[test]
+fn the_digest_of_a_model_stays_what_it_is() {
+    // Nodes of one protocol version compare digests: whoever changes this one changes the protocol.
+    let digest = digest::of(&json::read(&golden("rich.json")).unwrap());
+    assert_eq!(digest.short(), "9da7846d");
+    assert_eq!(digest.to_string().parse(), Ok(digest));
 }

@@ -18,8 +18,23 @@ use crate::words::{AttributeName, ComponentName, NodeName, PortName, ScopeName};
 /// An element that comes or goes gives a change for each of its registers, existence first: whoever keeps registers one by
 /// one (a group that merges) keeps none of what is gone. [`patch`](super::change::patch) takes the changes to a model.
 pub fn diff(a: &Model, b: &Model) -> Vec<Change> {
-    let mut diff = Diff::default();
+    let mut changes = Vec::new();
+    differences(a, b, &mut |element, register, before, after| {
+        changes.push(Change { element: element.clone(), register, before, after });
+    });
+    // They are found almost in order, which makes this cheap.
+    changes.sort_by(|x, y| (&x.element, &x.register).cmp(&(&y.element, &y.register)));
+    changes
+}
+
+/// What is told of each register that differs.
+pub(super) type Found<'f> = dyn FnMut(&Element, Register, Option<Cell>, Option<Cell>) + 'f;
+
+/// Tells each register that differs, element by element.
+pub(super) fn differences(a: &Model, b: &Model, found: &mut Found<'_>) {
+    let mut diff = Diff { found, components: Vec::new(), replaced: Vec::new() };
     each(&a.nodes, &b.nodes, |name, a, b| diff.node(name, a.map(|a| &**a), b.map(|b| &**b)));
+    diff.components();
     each(&a.channels, &b.channels, |name, a, b| {
         let element = Element::Channel(name.clone());
         diff.flag(&element, Register::Here, a.is_some(), b.is_some());
@@ -30,6 +45,7 @@ pub fn diff(a: &Model, b: &Model) -> Vec<Change> {
         diff.flag(&element, Register::Here, a.is_some(), b.is_some());
         diff.instance(&element, a.map(|a| &a.instance), b.map(|b| &b.instance));
     });
+    diff.bindings(a, b);
     each(&a.types, &b.types, |id, a, b| {
         let cell = |shared: &Shared<TypeDefinition>| Cell::Definition(shared.arc());
         diff.push(&Element::Type(id.clone()), Register::Here, a.map(cell), b.map(cell));
@@ -42,29 +58,24 @@ pub fn diff(a: &Model, b: &Model) -> Vec<Change> {
     each_flag(&a.repositories, &b.repositories, |url, a, b| {
         diff.flag(&Element::Repository(url.clone()), Register::Here, a, b);
     });
-    diff.components();
-    diff.bindings(a, b);
-    let mut changes = diff.changes;
-    changes.sort_unstable_by(|x, y| (&x.element, &x.register).cmp(&(&y.element, &y.register)));
-    changes
 }
 
 /// Where a component is, and what it is.
 type Seen<'a> = (&'a NodeName, &'a ComponentName, &'a Component);
 
-#[derive(Default)]
-struct Diff<'a> {
-    changes: Vec<Change>,
-    /// The components that are not the same at the same place, by identity: so a move is seen as one.
-    components: BTreeMap<ComponentId, (Option<Seen<'a>>, Option<Seen<'a>>)>,
+struct Diff<'a, 'f> {
+    found: &'f mut Found<'f>,
+    /// The components that are not the same at the same place, before (false) or after (true), by identity: so a move is
+    /// seen as one.
+    components: Vec<(ComponentId, bool, Seen<'a>)>,
     /// The places where one component stood and another stands now.
     replaced: Vec<(&'a NodeName, &'a ComponentName)>,
 }
 
-impl<'a> Diff<'a> {
+impl<'a> Diff<'a, '_> {
     fn push(&mut self, element: &Element, register: Register, before: Option<Cell>, after: Option<Cell>) {
         if before != after {
-            self.changes.push(Change { element: element.clone(), register, before, after });
+            (self.found)(element, register, before, after);
         }
     }
 
@@ -112,12 +123,8 @@ impl<'a> Diff<'a> {
         a: Option<&'a Shared<Component>>,
         b: Option<&'a Shared<Component>>,
     ) {
-        if let Some(a) = a {
-            self.components.entry(a.id).or_default().0 = Some((node, name, a));
-        }
-        if let Some(b) = b {
-            self.components.entry(b.id).or_default().1 = Some((node, name, b));
-        }
+        self.components.extend(a.map(|a| (a.id, false, (node, name, &**a))));
+        self.components.extend(b.map(|b| (b.id, true, (node, name, &**b))));
         if let (Some(a), Some(b)) = (a, b)
             && a.id != b.id
         {
@@ -126,7 +133,12 @@ impl<'a> Diff<'a> {
     }
 
     fn components(&mut self) {
-        for (id, (a, b)) in std::mem::take(&mut self.components) {
+        let mut seen = std::mem::take(&mut self.components);
+        seen.sort_unstable_by_key(|(id, after, _)| (*id, *after));
+        for seen in seen.chunk_by(|(a, ..), (b, ..)| a == b) {
+            let [(id, ..), ..] = *seen else { continue };
+            let find = |which: bool| seen.iter().find(|(_, after, _)| *after == which).map(|(_, _, seen)| *seen);
+            let (a, b) = (find(false), find(true));
             let element = Element::Component(id);
             let place = |(node, name, _): Seen<'_>| Cell::Place(node.clone(), name.clone());
             self.push(&element, Register::Here, a.map(place), b.map(place));
@@ -178,7 +190,7 @@ impl<'a> Diff<'a> {
             let component = model.component(&port.node, &port.component)?;
             Some(Element::Binding(component.id, port.port.clone(), channel.clone()))
         };
-        let (mut gone, mut come) = (BTreeSet::new(), BTreeSet::new());
+        let (mut gone, mut come) = (Vec::new(), Vec::new());
         for item in a.bindings.as_set().diff(b.bindings.as_set()) {
             match item {
                 ordset::DiffItem::Remove(binding) => gone.extend(element(a, binding)),
@@ -191,10 +203,12 @@ impl<'a> Diff<'a> {
                 come.extend(element(b, binding));
             }
         }
-        for element in gone.difference(&come) {
+        gone.sort_unstable();
+        come.sort_unstable();
+        for element in gone.iter().filter(|element| come.binary_search(element).is_err()) {
             self.flag(element, Register::Here, true, false);
         }
-        for element in come.difference(&gone) {
+        for element in come.iter().filter(|element| gone.binary_search(element).is_err()) {
             self.flag(element, Register::Here, false, true);
         }
     }

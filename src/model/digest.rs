@@ -9,7 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
     Model,
-    change::{Cell, Change, Element, Register, diff},
+    change::{Cell, Change, Element, Register},
+    diff::differences,
 };
 
 /// The digest of a model.
@@ -18,26 +19,36 @@ pub struct Digest([u64; 4]);
 
 /// The digest of a whole model.
 pub fn of(model: &Model) -> Digest {
-    Digest::default().after(&diff(&Model::default(), model))
+    let mut sum = Digest::default();
+    let mut bytes = Vec::with_capacity(256);
+    differences(&Model::default(), model, &mut |element, register, _, after| {
+        sum.add(element, &register, after.as_ref(), &mut bytes);
+    });
+    sum
 }
 
 impl Digest {
-    /// The digest of the model after changes that [`diff`] found.
+    /// The digest of the model after changes that [`diff`](super::change::diff) found.
     #[must_use]
-    pub fn after(self, changes: &[Change]) -> Digest {
+    pub fn after(mut self, changes: &[Change]) -> Digest {
         let mut bytes = Vec::with_capacity(256);
-        let mut sum = self.0;
         for Change { element, register, before, after } in changes {
-            if let Some(cell) = before {
-                let hash = hash(element, register, cell, &mut bytes);
-                sum = [0, 1, 2, 3].map(|idx| sum[idx].wrapping_sub(hash[idx]));
-            }
-            if let Some(cell) = after {
-                let hash = hash(element, register, cell, &mut bytes);
-                sum = [0, 1, 2, 3].map(|idx| sum[idx].wrapping_add(hash[idx]));
-            }
+            self.subtract(element, register, before.as_ref(), &mut bytes);
+            self.add(element, register, after.as_ref(), &mut bytes);
         }
-        Digest(sum)
+        self
+    }
+
+    fn add(&mut self, element: &Element, register: &Register, cell: Option<&Cell>, bytes: &mut Vec<u8>) {
+        let Some(cell) = cell else { return };
+        let hash = hash(element, register, cell, bytes);
+        self.0 = [0, 1, 2, 3].map(|idx| self.0[idx].wrapping_add(hash[idx]));
+    }
+
+    fn subtract(&mut self, element: &Element, register: &Register, cell: Option<&Cell>, bytes: &mut Vec<u8>) {
+        let Some(cell) = cell else { return };
+        let hash = hash(element, register, cell, bytes);
+        self.0 = [0, 1, 2, 3].map(|idx| self.0[idx].wrapping_sub(hash[idx]));
     }
 
     /// The first eight digits: enough for people.

@@ -1,7 +1,5 @@
 //! Taking changes to a model: what they do not touch stays shared with the model as it was.
 
-use std::collections::BTreeMap;
-
 use super::{
     Binding, Channel, Component, ComponentId, Group, Instance, Model, Node, Scope, Shared,
     change::{Cell, Change, Element, Register},
@@ -11,13 +9,10 @@ use crate::words::{ChannelName, ComponentName, NodeName, PortName, PortPath};
 /// Takes changes to a model, in any order. Changes of what is not there are left out, so that a change made for another
 /// model does what it can; a component whose place is taken by another is not placed.
 pub fn patch(model: &mut Model, changes: &[Change]) {
-    let mut by_element: BTreeMap<&Element, Vec<&Change>> = BTreeMap::new();
-    for change in changes {
-        by_element.entry(&change.element).or_default().push(change);
-    }
-    for changes in by_element.values_mut() {
-        changes.sort_unstable_by(|a, b| a.register.cmp(&b.register));
-    }
+    let mut sorted: Vec<&Change> = changes.iter().collect();
+    sorted.sort_by(|a, b| (&a.element, &a.register).cmp(&(&b.element, &b.register)));
+    let by_element: Vec<(&Element, &[&Change])> =
+        sorted.chunk_by(|a, b| a.element == b.element).map(|changes| (&changes[0].element, changes)).collect();
     for (element, changes) in &by_element {
         if let Some(after) = here(changes).and_then(|change| change.after.as_ref()) {
             add(model, element, after);
@@ -72,25 +67,34 @@ fn add(model: &mut Model, element: &Element, after: &Cell) {
     }
 }
 
+/// A component on its way to a place, with the bindings that it takes along.
+struct Placed<'a> {
+    id: ComponentId,
+    node: &'a NodeName,
+    name: &'a ComponentName,
+    component: Shared<Component>,
+    bindings: Vec<Binding>,
+}
+
 /// Takes out all components that go or move, and then puts in those that come or have moved: two may swap their places.
-fn place_components(model: &mut Model, by_element: &BTreeMap<&Element, Vec<&Change>>) {
-    let mut placed: Vec<(ComponentId, NodeName, ComponentName, Shared<Component>, Vec<Binding>)> = Vec::new();
+fn place_components(model: &mut Model, by_element: &[(&Element, &[&Change])]) {
+    let mut placed: Vec<Placed<'_>> = Vec::new();
     for (element, changes) in by_element {
         let (Element::Component(id), Some(change)) = (element, here(changes)) else { continue };
         let taken = take(model, *id);
         if let Some(Cell::Place(node, name)) = &change.after {
             let (component, bindings) =
                 taken.unwrap_or_else(|| (Component { id: *id, ..Component::default() }.into(), Vec::new()));
-            placed.push((*id, node.clone(), name.clone(), component, bindings));
+            placed.push(Placed { id: *id, node, name, component, bindings });
         }
     }
-    for (id, node, name, component, bindings) in placed {
-        let Some(found) = model.nodes.get_mut(&node) else { continue };
-        if found.components.contains_key(&name) {
+    for Placed { id, node, name, component, bindings } in placed {
+        let Some(found) = model.nodes.get_mut(node) else { continue };
+        if found.components.contains_key(name) {
             continue;
         }
         found.to_mut().components.insert(name.clone(), component);
-        model.places.put(id, &node, &name);
+        model.places.put(id, node, name);
         for Binding { port, channel } in bindings {
             let port = PortPath { node: node.clone(), component: name.clone(), port: port.port };
             model.bindings.insert(Binding { port, channel });

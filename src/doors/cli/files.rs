@@ -32,10 +32,10 @@ pub fn read_text(path: &Path) -> Result<String, Failure> {
         Some("-") => read(&mut io::stdin().lock()),
         _ => File::open(path).and_then(|mut file| read(&mut file)),
     };
-    let text = text.map_err(|error| Failure::new(Exit::Error, format!("cannot read {}: {error}", name(path)), ""))?;
+    let text = text.map_err(|error| Failure::new(Exit::Usage, format!("cannot read {}: {error}", name(path)), ""))?;
     if text.len() as u64 > FILE_MAX_BYTES {
         let what = format!("{} is too large: at most {FILE_MAX_BYTES} bytes are read", name(path));
-        return Err(Failure::new(Exit::Error, what, ""));
+        return Err(Failure::new(Exit::Usage, what, ""));
     }
     Ok(text)
 }
@@ -59,6 +59,7 @@ pub fn parse_model(text: &str, name: &str) -> Result<Model, Failure> {
 /// What is wrong, and what to do about it.
 type Why = (String, &'static str);
 
+/// A model out of a text, in whatever form it is.
 fn parse(text: &str) -> Result<Model, Why> {
     let why = |error: &dyn std::fmt::Display, help| (error.to_string(), help);
     // Kevoree puts the class first in every object, Enact the version; whichever is named first says what it is.

@@ -2,7 +2,10 @@
 
 use std::{fs, path::PathBuf};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{
+    Args, Subcommand, ValueEnum,
+    builder::styling::{AnsiColor, Style},
+};
 use serde_json::json;
 
 use super::{
@@ -10,13 +13,16 @@ use super::{
     files::{complete, name, read_library, read_model},
     model_diff::{self, DiffArgs},
     model_plan::{self, PlanArgs},
-    output::{out, outln},
+    output::out,
     summary::summary,
 };
-use crate::model::{
-    Model,
-    check::{Fault, Severity, check},
-    json, kmf,
+use crate::{
+    logic::script,
+    model::{
+        Model,
+        check::{Fault, Severity, check},
+        json, kmf,
+    },
 };
 
 /// Works on model files, offline: Kevoree's JSON and Enact's.
@@ -51,7 +57,7 @@ pub fn run(args: &ModelArgs) -> Result<(), Failure> {
         Verb::Diff(args) => model_diff::run(args),
         Verb::Plan(args) => model_plan::run(args),
         Verb::Schema => {
-            outln!("{:#}", json::schema());
+            out!("{:#}\n", json::schema());
             Ok(())
         }
     }
@@ -65,6 +71,8 @@ pub enum Form {
     Json,
     /// Kevoree's JSON, as Kevoree itself writes it
     Kevoree,
+    /// A script that makes the model
+    Kevs,
     /// What is in the model, easy to compare
     Summary,
 }
@@ -76,6 +84,7 @@ impl Form {
             Form::Json => json::write(model),
             // Kevoree's begins with a line break and has none at the end.
             Form::Kevoree => format!("{}\n", kmf::write(model)),
+            Form::Kevs => script::print(model),
             Form::Summary => format!("{:#}\n", summary(model)),
         }
     }
@@ -156,13 +165,14 @@ fn check_files(args: &CheckArgs) -> Result<(), Failure> {
     for file in &args.files {
         checked.push((name(file), check(&complete(read_model(file)?, &library))));
     }
-    match args.output {
-        FaultForm::Table => checked.iter().for_each(|(file, faults)| print_faults(file, faults)),
+    let text = match args.output {
+        FaultForm::Table => checked.iter().map(|(file, faults)| table(file, faults)).collect(),
         FaultForm::Json => {
             let files: Vec<_> = checked.iter().map(|(file, faults)| json!({"file": file, "faults": faults})).collect();
-            outln!("{:#}", json!({"apiVersion": json::API_VERSION, "kind": "Faults", "files": files}));
+            format!("{:#}\n", json!({"apiVersion": json::API_VERSION, "kind": "Faults", "files": files}))
         }
-    }
+    };
+    out!("{text}");
     let wrong = |faults: &[Fault]| faults.iter().any(|fault| args.strict || fault.is_error());
     match checked.iter().filter(|(_, faults)| wrong(faults)).count() {
         0 => Ok(()),
@@ -172,27 +182,94 @@ fn check_files(args: &CheckArgs) -> Result<(), Failure> {
     }
 }
 
-fn print_faults(file: &str, faults: &[Fault]) {
-    use clap::builder::styling::{AnsiColor, Style};
+fn table(file: &str, faults: &[Fault]) -> String {
+    let mut text = String::new();
     for fault in faults {
         let (word, color) = match fault.severity() {
             Severity::Error => ("error", AnsiColor::Red),
             Severity::Warning => ("warning", AnsiColor::Yellow),
         };
         let style = Style::new().bold().fg_color(Some(color.into()));
-        outln!("{style}{word}[{}]{style:#} {fault}", fault.code());
+        text += &format!("{style}{word}[{}]{style:#} {fault}\n", fault.code());
     }
     let n_errors = faults.iter().filter(|fault| fault.is_error()).count();
-    match (n_errors, faults.len() - n_errors) {
-        (0, 0) => outln!("{file}: valid"),
-        (0, n_warnings) => outln!("{file}: valid, {}", count(n_warnings, "warning")),
-        (n_errors, 0) => outln!("{file}: {}", count(n_errors, "error")),
-        (n_errors, n_warnings) => {
-            outln!("{file}: {}, {}", count(n_errors, "error"), count(n_warnings, "warning"));
-        }
-    }
+    let counts = match (n_errors, faults.len() - n_errors) {
+        (0, 0) => "valid".to_owned(),
+        (0, n_warnings) => format!("valid, {}", count(n_warnings, "warning")),
+        (n_errors, 0) => count(n_errors, "error"),
+        (n_errors, n_warnings) => format!("{}, {}", count(n_errors, "error"), count(n_warnings, "warning")),
+    };
+    text + &format!("{file}: {counts}\n")
 }
 
 fn count(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Enact {
+        #[command(flatten)]
+        args: ModelArgs,
+    }
+
+    /// Runs a verb over files in a directory of their own; `@name` stands for such a file.
+    fn run_on(files: &[(&str, &str)], words: &[&str]) -> (Result<(), Failure>, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(dir.path().join(name), text).unwrap();
+        }
+        let path = |word: &str| match word.strip_prefix('@') {
+            Some(name) => dir.path().join(name).into_os_string(),
+            None => word.into(),
+        };
+        let words = ["enact"].iter().chain(words).map(|word| path(word));
+        (run(&Enact::try_parse_from(words).unwrap().args), dir)
+    }
+
+    const WELL: &str = r#"{"apiVersion": "enact/v1", "kind": "Model",
+        "nodes": {"n": {"type": "enact.EnactNode/1"}},
+        "types": [{"id": "enact.EnactNode/1", "kind": "node", "metadata": {"virtual": "true"}}]}"#;
+    const ILL: &str = r#"{"apiVersion": "enact/v1", "kind": "Model", "nodes": {"n": {}}}"#;
+
+    #[test]
+    fn a_check_ends_with_1_when_a_model_is_not_valid() {
+        let files = [("well", WELL), ("ill", ILL), ("garbage", "{")];
+        assert!(run_on(&files, &["check", "@well"]).0.is_ok());
+        let ill = run_on(&files, &["check", "@well", "@ill"]).0.unwrap_err();
+        assert_eq!((ill.exit, &*ill.what), (Exit::Error, "1 of 2 models are not valid"));
+        let told = run_on(&files, &["check", "-o", "json", "@ill"]).0.unwrap_err();
+        assert_eq!((told.exit, &*told.what), (Exit::Error, ""));
+        assert_eq!(run_on(&files, &["check", "@garbage"]).0.unwrap_err().exit, Exit::Error);
+        assert_eq!(run_on(&files, &["check", "@nowhere"]).0.unwrap_err().exit, Exit::Usage);
+    }
+
+    #[test]
+    fn a_model_goes_through_kevorees_form_and_back() {
+        let (done, dir) = run_on(&[("well", WELL)], &["convert", "@well", "-o", "kevoree", "--to", "@kevoree"]);
+        assert!(done.is_ok());
+        let text = fs::read_to_string(dir.path().join("kevoree")).unwrap();
+        assert_eq!(kmf::read(&text).unwrap(), json::read(WELL).unwrap());
+    }
+
+    #[test]
+    fn a_difference_ends_with_3_when_asked_to() {
+        let files = [("a", WELL), ("b", ILL)];
+        assert!(run_on(&files, &["diff", "@a", "@b"]).0.is_ok());
+        assert_eq!(run_on(&files, &["diff", "@a", "@b", "--exit-code"]).0.unwrap_err().exit, Exit::Changes);
+        assert!(run_on(&files, &["diff", "@a", "@a", "--exit-code", "-o", "json"]).0.is_ok());
+    }
+
+    #[test]
+    fn every_form_of_a_model_ends_with_a_line_break() {
+        let model = json::read(WELL).unwrap();
+        for form in Form::value_variants() {
+            assert!(form.text(&model).ends_with('\n'), "{form:?}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{
     failure::{Exit, Failure},
     files::read_model,
-    output::outln,
+    output::out,
 };
 use crate::{
     model::{
@@ -63,12 +63,13 @@ pub struct DiffArgs {
 pub fn run(args: &DiffArgs) -> Result<(), Failure> {
     let (before, after) = (read_model(&args.before)?, read_model(&args.after)?);
     let lines = lines(&before, &after, &diff(&before, &after));
-    match args.output {
-        DiffForm::Table => print(&lines),
+    let text = match args.output {
+        DiffForm::Table => table(&lines),
         DiffForm::Json => {
-            outln!("{:#}", json!({"apiVersion": json::API_VERSION, "kind": "Diff", "changes": lines}));
+            format!("{:#}\n", json!({"apiVersion": json::API_VERSION, "kind": "Diff", "changes": lines}))
         }
-    }
+    };
+    out!("{text}");
     match args.exit_code && !lines.is_empty() {
         true => Err(Failure::new(Exit::Changes, "", "")),
         false => Ok(()),
@@ -237,26 +238,22 @@ fn show(cell: &Option<Cell>, secret: bool) -> Value {
     }
 }
 
-/// Prints the lines with their marks, and how many there are of each.
-pub fn print(lines: &[Line]) {
+/// The lines with their marks, and how many there are of each.
+pub fn table(lines: &[Line]) -> String {
+    if lines.is_empty() {
+        return "  No difference.\n".to_owned();
+    }
+    let mut text = String::new();
     let width = lines.iter().map(|line| line.path.chars().count()).max().unwrap_or(0);
     for line in lines {
         let style = line.change.style();
-        let note = note(line);
-        let text = format!("{:<10} {:<width$}  {note}", line.what, line.path);
-        outln!("  {style}{}{style:#} {}", line.change.mark(), text.trim_end());
-    }
-    if lines.is_empty() {
-        return outln!("  No difference.");
+        let what = format!("{:<10} {:<width$}  {}", line.what, line.path, note(line));
+        text += &format!("  {style}{}{style:#} {}\n", line.change.mark(), what.trim_end());
     }
     let n = |happens| lines.iter().filter(|line| line.change == happens).count();
-    outln!(
-        "  {} to add, {} to change, {} to move, {} to remove.",
-        n(Happens::Add),
-        n(Happens::Change),
-        n(Happens::Move),
-        n(Happens::Remove)
-    );
+    let (add, change) = (n(Happens::Add), n(Happens::Change));
+    let (move_, remove) = (n(Happens::Move), n(Happens::Remove));
+    text + &format!("  {add} to add, {change} to change, {move_} to move, {remove} to remove.\n")
 }
 
 fn note(line: &Line) -> String {

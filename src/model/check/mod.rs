@@ -10,7 +10,7 @@ pub use fault::{CODES, Fault, Place, Severity, What, explain};
 
 use super::{
     Bindings, Model, PortDefinition,
-    change::{Change, Element},
+    change::{Change, Element, Register},
 };
 use crate::words::{ChannelName, InstancePath, NodeName, PortPath};
 
@@ -47,7 +47,10 @@ pub fn check_changes(model: &Model, changes: &[Change]) -> Vec<Fault> {
             Element::Component(id) => {
                 let Some((node, name)) = model.path_of(*id) else { continue };
                 paths.insert(InstancePath::Component(node.clone(), name.clone()));
-                channels.extend(model.bindings.of_component(node, name).map(|binding| binding.channel.clone()));
+                // A value fits or not, whatever is bound; who can talk to whom follows from types, ports and places.
+                if matches!(change.register, Register::Here | Register::Type | Register::Port(_)) {
+                    channels.extend(model.bindings.of_component(node, name).map(|binding| binding.channel.clone()));
+                }
             }
             Element::Binding(id, _, channel) => {
                 channels.insert(channel.clone());

@@ -61,7 +61,7 @@ pub fn write(model: &Model) -> String {
         out.close();
     });
     let packages = Package::tree(model);
-    out.objects("packages", &packages.inner, |out, (name, package)| write_package(out, model, name, package));
+    out.objects("packages", &packages.inner, |out, (name, package)| write_package(out, name, package));
     out.close();
     out.finish()
 }
@@ -206,10 +206,10 @@ impl<'a> Package<'a> {
     }
 }
 
-fn write_package(out: &mut Out, model: &Model, name: &str, package: &Package<'_>) {
+fn write_package(out: &mut Out, name: &str, package: &Package<'_>) {
     out.open(false, "Package", name);
     out.attribute("name", name);
-    out.objects("packages", &package.inner, |out, (name, package)| write_package(out, model, name, package));
+    out.objects("packages", &package.inner, |out, (name, package)| write_package(out, name, package));
     out.objects("typeDefinitions", &package.types, |out, definition| write_type(out, definition));
     out.objects("deployUnits", &package.units, |out, unit| write_unit(out, unit));
     out.close();
