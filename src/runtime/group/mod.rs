@@ -16,4 +16,6 @@ pub use kind::{Gossip, GroupCtx, GroupType, Strategy, bundle, definition};
 pub use seam::{Adopt, GroupEvent, GroupHost, Keep, KeepNothing, KeepOf};
 
 #[cfg(test)]
+mod network_tests;
+#[cfg(test)]
 mod tests;

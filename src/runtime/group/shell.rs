@@ -1,6 +1,12 @@
 //! The actor around a group: reads the clock, tells the core what happens, obeys.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    collections::BTreeSet,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, WrapFuture};
 use bytes::Bytes;
@@ -8,7 +14,7 @@ use tokio::sync::watch;
 
 use super::{
     Adopt, GroupEvent, GroupHandle, GroupHost, GroupType, Keep,
-    kind::{GroupCtx, Strategy},
+    kind::{Gossip, GroupCtx, Strategy},
     wire::{RouterWire, Wire},
 };
 use crate::{
@@ -19,10 +25,10 @@ use crate::{
     logic::gossip::{
         Adoption, Effect, GroupMessage, News, Protocol, Push, PushRefused, Pushed, Record, Replica, Snapshot, Timing,
     },
-    model::Kind,
+    model::{Dictionary, Kind},
     runtime::instance::{
-        Birth, Condition, Failure, Handle, Inbox, Op,
-        inbox::{Done, Event},
+        Birth, Condition, Ended, Failure, Handle, Inbox, Op,
+        inbox::{Done, Event, panic_text},
     },
     words::{GroupName, InstancePath, NodeName, Value},
 };
@@ -54,23 +60,21 @@ pub(super) fn create<G: GroupType>(birth: Birth) -> Result<Handle, Failure> {
         wire: Box::new(wire),
         inbox: Arc::clone(&inbox),
         dictionary: birth.dictionary.clone(),
+        watcher: birth.environment.watcher().cloned(),
+        make: Box::new(|| Box::new(G::default())),
     };
-    let handle = start(&birth.arbiter, seat, || Box::new(G::default()));
+    let handle = start(&birth.arbiter, seat);
     Ok(Handle::new(inbox).with_facet(Arc::new(handle)))
 }
 
 /// Starts the actor.
-pub(super) fn start(
-    arbiter: &actix_rt::ArbiterHandle,
-    seat: Seat,
-    strategy: impl FnOnce() -> Box<dyn Strategy> + Send + 'static,
-) -> GroupHandle {
+pub(super) fn start(arbiter: &actix_rt::ArbiterHandle, seat: Seat) -> GroupHandle {
     let (current, watched) = watch::channel(Snapshot::default());
     let (news, heard) = watch::channel(0);
     let name = seat.name.clone();
     let addr = GroupActor::start_in_arbiter(arbiter, move |ctx| {
         ctx.set_mailbox_capacity(MAILBOX_MAX);
-        GroupActor::new(seat, strategy(), current, news)
+        GroupActor::new(seat, current, news)
     });
     GroupHandle { name, addr, current: watched, news: heard }
 }
@@ -86,7 +90,27 @@ pub(super) struct Seat {
     pub(super) timing: Timing,
     pub(super) wire: Box<dyn Wire>,
     pub(super) inbox: Arc<Inbox>,
-    pub(super) dictionary: crate::model::Dictionary,
+    pub(super) dictionary: Dictionary,
+    /// Who is told that the strategy crashed.
+    pub(super) watcher: Option<Recipient<Ended>>,
+    /// Makes the strategy, at first and when it is revived.
+    pub(super) make: Box<dyn Fn() -> Box<dyn Strategy> + Send>,
+}
+
+/// Makes the strategy with its values; one that cannot be made is replaced by `Gossip`.
+fn make(seat: &Seat) -> (Box<dyn Strategy>, Option<Failure>) {
+    let made = catch_unwind(AssertUnwindSafe(|| {
+        let mut strategy = (seat.make)();
+        strategy.configure(&seat.dictionary).map(|()| strategy)
+    }));
+    match made {
+        Ok(Ok(strategy)) => (strategy, None),
+        Ok(Err(error)) => (Box::new(Gossip), Some(Failure::Params(vec![error]))),
+        Err(panic) => {
+            let failure = Failure::Panicked { what: "create".to_owned(), reason: panic_text(&*panic) };
+            (Box::new(Gossip), Some(failure))
+        }
+    }
 }
 
 /// What the network tells.
@@ -128,12 +152,7 @@ pub(super) struct GroupActor {
 }
 
 impl GroupActor {
-    fn new(
-        mut seat: Seat,
-        mut strategy: Box<dyn Strategy>,
-        current: watch::Sender<Snapshot>,
-        news: watch::Sender<u64>,
-    ) -> GroupActor {
+    fn new(mut seat: Seat, current: watch::Sender<Snapshot>, news: watch::Sender<u64>) -> GroupActor {
         let mut replica = Replica::new(seat.me.clone(), seat.timing.ahead_max);
         let mut failure = None;
         let mut n_base_bytes = 0;
@@ -149,10 +168,9 @@ impl GroupActor {
             }
             Err(error) => failure = Some(format!("the kept state of the group cannot be read: {error}")),
         }
-        if let Err(error) = strategy.configure(&seat.dictionary) {
-            seat.inbox.fail(Failure::Params(vec![error]));
-        } else if let Some(failure) = failure {
-            seat.inbox.fail(Failure::Other(failure));
+        let (strategy, crash) = make(&seat);
+        if let Some(failure) = crash.or(failure.map(Failure::Other)) {
+            seat.inbox.fail(failure);
         }
         let board_of = (seat.me.clone(), seat.incarnation);
         let protocol = Protocol::new(seat.name.clone(), replica, board_of, seat.timing.clone(), clock::now());
@@ -192,9 +210,8 @@ impl GroupActor {
         let now = clock::now();
         let mut effects = Vec::new();
         if let Some(push) = push {
-            let (protocol, me) = (&mut self.protocol, &self.seat.me);
-            let mut strategy_ctx = GroupCtx { me, now, protocol, effects: &mut effects };
-            self.strategy.allow(push, &mut strategy_ctx).map_err(PushRefused::Strategy)?;
+            let allowed = self.with_strategy(&mut effects, |strategy, ctx| strategy.allow(push, ctx));
+            allowed.unwrap_or(Ok(())).map_err(PushRefused::Strategy)?;
         }
         let before = self.protocol.clone();
         let pushed = make(&mut self.protocol, now, &mut effects)?;
@@ -233,18 +250,39 @@ impl GroupActor {
         }
     }
 
-    fn with_strategy(&mut self, effects: &mut Vec<Effect>, run: impl FnOnce(&mut dyn Strategy, &mut GroupCtx<'_>)) {
+    /// Asks the strategy. One that panics is replaced by `Gossip` until it is revived: the node stays in the group.
+    fn with_strategy<T>(
+        &mut self,
+        effects: &mut Vec<Effect>,
+        run: impl FnOnce(&mut dyn Strategy, &mut GroupCtx<'_>) -> T,
+    ) -> Option<T> {
         let (protocol, me) = (&mut self.protocol, &self.seat.me);
-        run(&mut *self.strategy, &mut GroupCtx { me, now: clock::now(), protocol, effects });
+        let mut ctx = GroupCtx { me, now: clock::now(), protocol, effects };
+        match catch_unwind(AssertUnwindSafe(|| run(&mut *self.strategy, &mut ctx))) {
+            Ok(answer) => Some(answer),
+            Err(panic) => {
+                self.crash(&*panic);
+                None
+            }
+        }
+    }
+
+    fn crash(&mut self, panic: &(dyn Any + Send)) {
+        let failure = Failure::Panicked { what: "the group".to_owned(), reason: panic_text(panic) };
+        tracing::warn!(group = %self.seat.name, %failure, "a group's strategy failed; the group goes on as Gossip");
+        self.strategy = Box::new(Gossip);
+        self.seat.inbox.fail(failure.clone());
+        if let Some(watcher) = &self.seat.watcher {
+            let (path, life) = (self.seat.inbox.path().clone(), self.seat.inbox.life());
+            watcher.do_send(Ended { path, life, failure });
+        }
     }
 
     fn send(&mut self, to: &NodeName, message: &GroupMessage) {
         let by_itself = matches!(message, GroupMessage::Heartbeat(_) | GroupMessage::Ask { .. });
         if by_itself {
-            let (protocol, me) = (&mut self.protocol, &self.seat.me);
-            let effects = &mut Vec::new();
-            let ctx = GroupCtx { me, now: clock::now(), protocol, effects };
-            if !self.strategy.talks_to(to, &ctx) {
+            let talks = self.with_strategy(&mut Vec::new(), |strategy, ctx| strategy.talks_to(to, ctx));
+            if talks == Some(false) {
                 return;
             }
         }
@@ -387,9 +425,17 @@ impl GroupActor {
     fn operate(&mut self, op: Op, done: Done, ctx: &mut Context<GroupActor>) {
         let outcome = match op {
             Op::Ready => self.seat.inbox.cause().map_or(Ok(()), Err),
-            Op::Start | Op::Revive => {
+            Op::Start => {
                 self.seat.inbox.set_condition(Condition::Running);
                 Ok(())
+            }
+            Op::Revive => {
+                let (strategy, crash) = make(&self.seat);
+                self.strategy = strategy;
+                if crash.is_none() {
+                    self.seat.inbox.set_condition(Condition::Created);
+                }
+                crash.map_or(Ok(()), Err)
             }
             // A group that did not listen could never be told to start again: only its state changes.
             Op::Stop => {
@@ -397,7 +443,14 @@ impl GroupActor {
                 Ok(())
             }
             Op::Update(dictionary) => {
-                self.strategy.configure(&dictionary).map_err(|error| Failure::Params(vec![error]))
+                self.seat.dictionary = dictionary;
+                match catch_unwind(AssertUnwindSafe(|| self.strategy.configure(&self.seat.dictionary))) {
+                    Ok(configured) => configured.map_err(|error| Failure::Params(vec![error])),
+                    Err(panic) => {
+                        self.crash(&*panic);
+                        Err(Failure::Panicked { what: "update".to_owned(), reason: panic_text(&*panic) })
+                    }
+                }
             }
             Op::Bind { port, .. } | Op::Unbind { port, .. } => {
                 Err(Failure::NoPort { direction: "output", port: port.to_string(), known: Vec::new() })

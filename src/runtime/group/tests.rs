@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     io::engine::Lane,
-    logic::gossip::{Adoption, Outcome, Presence, Push, PushRefused, RevisionId, Timing},
+    logic::gossip::{Adoption, GroupMessage, Outcome, Presence, Push, PushRefused, RevisionId, Timing},
     model::{Dictionary, Edit, Instance, Kind, Model},
     runtime::instance::Inbox,
     words::{GroupName, InstancePath, Name, NodeName},
@@ -158,7 +158,7 @@ fn member_with(
     node: &str,
     keep: Box<dyn Keep>,
     fail: bool,
-    strategy: impl FnOnce() -> Box<dyn Strategy> + Send + 'static,
+    strategy: impl Fn() -> Box<dyn Strategy> + Send + 'static,
 ) -> Member {
     let events = Arc::new(Mutex::new(Vec::new()));
     let dummy = Dummy { fail, events: Arc::clone(&events) }.start();
@@ -178,9 +178,11 @@ fn member_with(
         wire: Box::new(NetWire { net: net.clone(), me: name(node) }),
         inbox: Inbox::new(InstancePath::Group(group), Kind::Group, 1, Arc::from([])),
         dictionary: Dictionary::default(),
+        watcher: None,
+        make: Box::new(strategy),
     };
     let arbiter = actix_rt::Arbiter::current();
-    Member { group: start(&arbiter, seat, strategy), events }
+    Member { group: start(&arbiter, seat), events }
 }
 
 fn member(net: &Net, node: &str) -> Member {
@@ -407,4 +409,24 @@ async fn a_group_may_have_rules_of_its_own() {
     assert_eq!(refused, PushRefused::Strategy("push on \"a\", the master".to_owned()));
     a.group.push(wanted_push(wanted.clone())).await.unwrap();
     eventually("b has it", || b.group.current().model == wanted).await;
+}
+
+/// A group that breaks when it hears anything.
+struct Broken;
+
+impl Strategy for Broken {
+    fn spread(&mut self, _message: GroupMessage, _ctx: &mut GroupCtx<'_>) {
+        panic!("index out of bounds");
+    }
+}
+
+#[actix::test]
+async fn a_group_whose_own_code_panics_goes_on_as_gossip() {
+    let net = Net::default();
+    let a = member_with(&net, "a", Box::new(KeepNothing), false, || Box::new(Broken));
+    let b = member(&net, "b");
+    a.group.synced(LIMIT).await.unwrap();
+    b.group.synced(LIMIT).await.unwrap();
+    a.edit(&[channel("x")]).await;
+    eventually("b has it nevertheless", || b.group.current().model.channels.len() == 1).await;
 }
