@@ -92,7 +92,8 @@ impl Store {
         }
         let meta = txn.open_table(META)?;
         let (from, to): (Option<RevisionId>, Option<RevisionId>) = get(&meta, PLAN_ENDS)?.unwrap_or_default();
-        let mut needed = Vec::from([base_of(&heads, horizon)?..horizon]);
+        let below = base_of(&heads, horizon)?..horizon;
+        let mut needed = vec![below];
         for id in [get(&meta, GOOD)?, from, to].into_iter().flatten() {
             if let Some(place) = place_of(&places, &id)? {
                 needed.push(base_of(&heads, place)?..place + 1);

@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     logic::{
         gossip::{Origin, Revision, RevisionId, Stamp, StateDigest},
-        plan::{self, Outcome, Record, Way, run},
+        plan::{self, Outcome, Record, Way},
     },
     model::{
         ComponentId, Model,
@@ -147,7 +147,7 @@ fn a_plan_that_a_crash_ended_is_found_and_one_that_is_through_is_not() {
     assert_eq!(records(&store), [Record::Began, Record::Passed(rank)]);
     let after_crash = records(&crashed(&store, copy.path()));
     assert_eq!(after_crash[0], Record::Began, "what was promised is there, a record of progress may be");
-    assert_eq!(run::resumes(&after_crash), Way::Do);
+    assert_eq!(plan::resumes(&after_crash), Way::Do);
 
     let failure = plan::StepFailure { step: Some(0), what: "StartInstance".into(), cause: "no".into() };
     store.log(&Record::Turned(failure.clone())).unwrap();
@@ -155,7 +155,7 @@ fn a_plan_that_a_crash_ended_is_found_and_one_that_is_through_is_not() {
     let after_crash = crashed(&store, copy.path()).under_way().unwrap().unwrap();
     assert_eq!(after_crash.records, [Record::Began, Record::Passed(rank), Record::Turned(failure.clone())]);
     assert_eq!((after_crash.plan, after_crash.from, after_crash.to), (plan, None, Some(id(1))));
-    assert_eq!(run::resumes(&after_crash.records), Way::Undo);
+    assert_eq!(plan::resumes(&after_crash.records), Way::Undo);
 
     let outcome = Outcome::RolledBack(failure);
     store.log(&Record::Ended(outcome.clone())).unwrap();

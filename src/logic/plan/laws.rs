@@ -12,7 +12,8 @@ use super::{
     adaptation::{Adaptation, End, HandOver, StateFrom, Subject},
     order::{Plan, plan},
     part::{self, Here},
-    run::{Effect, Limits, Outcome, Record, Run, Way},
+    record::{Effect, Limits, Outcome, Record, Way},
+    run::Run,
 };
 use crate::{
     model::{
