@@ -19,8 +19,8 @@
 //! KevScript's statements are `add remove move attach detach set bind unbind network start stop` (`include repo namespace
 //! pause` are read and do nothing). Enact adds `upgrade`, `host` and `unhost`, `unset`, `unnetwork`, `property` and
 //! `unproperty`, `meta` and `unmeta`, `scope` and `unscope`, `enter` and `leave`; versions of types with dots; keys in quotes.
-//! [`Keyword::ALL`] has their forms. Where KevScript 5.0.9 was wrong by accident (`cases/kevscript/KNOWN-BUGS.md`), this
-//! is right; otherwise its measured outcomes count. One thing that it read is not: a keyword that starts a line starts a
+//! [`Keyword::ALL`] has their forms. Where KevScript 5.0.9 was wrong by accident, this is right (the first test of `eval`
+//! lists the accidents); otherwise its measured outcomes count. One thing that it read is not: a keyword that starts a line starts a
 //! statement, also where a name could stand (unless the line before ends with a comma or another sign).
 
 pub mod diagnostic;

@@ -179,14 +179,10 @@ impl Evaluator<'_> {
             ));
         }
         let had = self.model.instance(&path).and_then(|instance| instance.type_ref.clone());
-        let same = had.as_ref() == Some(chosen.id());
-        let message = match (&had, same) {
-            (Some(had), false) => {
-                format!("`{path}` is there already: its type changes from `{had}` to `{}`", chosen.id())
-            }
-            _ => format!("`{path}` is there already: it keeps its values"),
-        };
-        self.warn(Diagnostic::new(Code::AddedAgain, span, message));
+        if let Some(had) = had.filter(|had| had != chosen.id()) {
+            let message = format!("`{path}` is there already: its type changes from `{had}` to `{}`", chosen.id());
+            self.warn(Diagnostic::new(Code::AddedAgain, span, message));
+        }
         self.retype(&path, span, chosen)?;
         self.start_one(&path, true)?;
         self.remember(path, span);

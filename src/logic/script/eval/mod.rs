@@ -59,12 +59,12 @@ pub fn evaluate(
     for statement in &script.statements {
         // What went wrong is told already.
         let _ = evaluator.statement(statement);
-        if evaluator.is_full() {
+        if evaluator.is_hopeless() {
             break;
         }
     }
     evaluator.finish();
-    if evaluator.diagnostics.iter().any(Diagnostic::is_error) {
+    if evaluator.n_errors > 0 {
         return Err(evaluator.diagnostics);
     }
     *variables = evaluator.variables;
@@ -82,6 +82,8 @@ struct Evaluator<'a> {
     salt: u64,
     edits: Vec<Edit>,
     diagnostics: Vec<Diagnostic>,
+    n_errors: usize,
+    n_warnings: usize,
     /// Where this script added what is there now.
     added: HashMap<InstancePath, Span>,
     /// Instances whose values are to be complete in the end, and where that was decided.
@@ -107,6 +109,8 @@ impl<'a> Evaluator<'a> {
             salt,
             edits: Vec::new(),
             diagnostics: Vec::new(),
+            n_errors: 0,
+            n_warnings: 0,
             added: HashMap::new(),
             to_complete: HashMap::new(),
             fragments_to_complete: HashMap::new(),
@@ -156,7 +160,8 @@ impl<'a> Evaluator<'a> {
     fn push(&mut self, edit: Edit) -> Done {
         if self.edits.len() >= EDITS_MAX {
             let message = format!("the script makes more than {EDITS_MAX} edits");
-            return Err(self.report(Diagnostic::new(Code::TooMuch, self.here, message)));
+            let diagnostic = Diagnostic::new(Code::TooMuch, self.here, message);
+            return Err(self.report_once("more edits".to_owned(), |_| diagnostic));
         }
         if let Err(error) = self.model.apply(std::slice::from_ref(&edit)) {
             return Err(self.report(Diagnostic::new(Code::Refused, self.here, error.to_string())));
@@ -170,8 +175,11 @@ impl<'a> Evaluator<'a> {
         GivenUp
     }
 
+    /// Keeps a diagnostic, error or warning. Too many warnings are dropped; errors always find their place.
     fn warn(&mut self, diagnostic: Diagnostic) {
-        if self.diagnostics.len() < DIAGNOSTICS_MAX {
+        let n_kept = if diagnostic.is_error() { &mut self.n_errors } else { &mut self.n_warnings };
+        if *n_kept < DIAGNOSTICS_MAX {
+            *n_kept += 1;
             self.diagnostics.push(diagnostic);
         }
     }
@@ -186,8 +194,9 @@ impl<'a> Evaluator<'a> {
         GivenUp
     }
 
-    fn is_full(&self) -> bool {
-        self.diagnostics.len() >= DIAGNOSTICS_MAX || self.edits.len() >= EDITS_MAX
+    /// Whether it makes no sense to go on: the script fails, and all that can be told is told.
+    fn is_hopeless(&self) -> bool {
+        self.n_errors >= DIAGNOSTICS_MAX || (self.n_errors > 0 && self.edits.len() >= EDITS_MAX)
     }
 }
 

@@ -243,9 +243,26 @@ fn adding_what_the_model_has_keeps_its_values() {
     let demo = made(&format!("{DEMO} set node1.ticker.period = '20ms' stop node1.ticker"));
     let done = run_on(&demo, "add node1.ticker : Ticker/1.0.0").unwrap();
     assert_eq!(value(&done.model, "node1", "ticker", "period").as_deref(), Some("20ms"));
-    assert_eq!((done.edits.len(), done.warnings[0].code), (1, Code::AddedAgain));
-    let retyped = run_on(&demo, "add node1.ticker : Ticker/2.0.0").unwrap().model;
+    assert_eq!((done.edits.len(), done.warnings.len()), (1, 0));
+    let retyped = run_on(&demo, "add node1.ticker : Ticker/2.0.0").unwrap();
+    assert_eq!(retyped.warnings[0].code, Code::AddedAgain);
+    let retyped = retyped.model;
     assert_eq!(value(&retyped, "node1", "ticker", "level").as_deref(), Some("low"));
+}
+
+#[test]
+fn a_script_run_again_changes_nothing() {
+    let demo = made(DEMO);
+    let again = run_on(&demo, DEMO).unwrap();
+    assert!(again.edits.is_empty() && again.warnings.is_empty(), "{again:?}");
+}
+
+#[test]
+fn any_number_of_warnings_hides_no_edit_and_no_error() {
+    let many = "pause x\n".repeat(3000);
+    assert_eq!(made(&format!("{many} add n : EnactNode")).nodes.len(), 1);
+    let told = run_on(&Model::default(), &format!("{many} add n : Nothing")).unwrap_err();
+    assert_eq!(told.iter().filter(|one| one.is_error()).count(), 1);
 }
 
 #[test]
