@@ -25,3 +25,11 @@ impl Stopwatch {
         self.0.elapsed()
     }
 }
+
+/// The load of this machine over the last minute, per core; `None` where the system does not say.
+pub fn load_per_core() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
+    let load: f64 = text.split_whitespace().next()?.parse().ok()?;
+    let n_cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Some(load / n_cores as f64)
+}

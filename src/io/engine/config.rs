@@ -8,7 +8,7 @@ use super::{EngineError, Role, ServiceId};
 use crate::words::name::Name;
 
 /// Where a node that is given no address listens: seen by this machine alone, on any free port.
-pub(super) const LISTEN_DEFAULT: &str = "127.0.0.1:0";
+pub const LISTEN_DEFAULT: &str = "127.0.0.1:0";
 
 /// A node's place in the network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

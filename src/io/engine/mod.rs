@@ -5,7 +5,7 @@
 //! name, requests with deadlines, and the view of who is up.
 
 pub mod codec;
-mod config;
+pub mod config;
 mod dispatch;
 mod envelope;
 mod mesh;

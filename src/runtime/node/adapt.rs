@@ -1,0 +1,196 @@
+//! Adapting: from a snapshot to a plan, through its steps, to an answer for the group.
+//!
+//! One target at a time. The plan is on disk before its first step; a failure undoes what was done; a node that could not
+//! undo everything takes its next target from scratch.
+
+use std::{pin::pin, rc::Rc, sync::Arc, time::Duration};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tokio::time::sleep;
+
+use super::{
+    api::{Revision, What},
+    refusals, step, steps_back, wiring,
+    world::World,
+};
+use crate::{
+    io::clock::Stopwatch,
+    logic::{
+        gossip::{Adoption, Snapshot},
+        plan::{self, Effect, Limits, Outcome, Plan, Record, Run, Way},
+    },
+    model::Model,
+    words::Time,
+};
+
+/// How long the shell sleeps when no step has a deadline: it wakes for the steps that end, so this is only a backstop.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// The progress of the adaptation under way, or the last one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Progress {
+    /// The number of the revision that is being adopted.
+    pub(super) revision: u64,
+    /// Steps done, or undone.
+    pub(super) n_done: usize,
+    /// Steps of the plan.
+    pub(super) n_steps: usize,
+    /// The last step that ended: `StartInstance /nodes[n]/components[c]`.
+    pub(super) doing: String,
+    /// Whether it is over.
+    pub(super) is_over: bool,
+    /// How long it took, or has taken.
+    pub(super) elapsed: Duration,
+}
+
+/// Brings this node to a snapshot, or back.
+pub(super) async fn adopt(world: Rc<World>, snapshot: Snapshot, limits: Limits) -> Adoption {
+    let watch = Stopwatch::start();
+    let revision = snapshot.revision.as_ref().map_or(0, |revision| revision.id.number);
+    if world.is_degraded.get() {
+        steps_back::clear(&world, limits.step).await;
+    }
+    if !snapshot.model.nodes.contains_key(&world.me) && world.running.borrow().nodes.is_empty() {
+        // Not in the model yet, and nothing runs: there is nothing to do before this node has joined.
+        return Adoption::Adopted;
+    }
+    let running = world.running.borrow().clone();
+    let plan = Arc::new(plan::plan(&running, &snapshot.model, &world.me));
+    let refusals = refusals::of(&world, &plan, &running, &snapshot.model);
+    if !refusals.is_empty() {
+        return Adoption::Refused { cause: refusals.join("; ") };
+    }
+    let n_steps = plan.steps.len();
+    world.progress.send_replace(Progress { revision, n_steps, ..Progress::default() });
+    let outcome =
+        if plan.is_empty() { Outcome::Adopted } else { carry_out(&world, plan, limits, &snapshot, watch).await };
+    wiring::tell_channels(&world);
+    world.progress.send_modify(|progress| {
+        progress.is_over = true;
+        progress.elapsed = watch.elapsed();
+    });
+    if matches!(outcome, Outcome::Adopted) {
+        *world.adopted.borrow_mut() = snapshot.id().cloned();
+    }
+    conclude(&world, outcome, running, snapshot.model, revision, n_steps, watch.elapsed())
+}
+
+/// Carries a plan out: obeys the run's wishes until it is over.
+async fn carry_out(
+    world: &Rc<World>,
+    plan: Arc<Plan>,
+    limits: Limits,
+    snapshot: &Snapshot,
+    watch: Stopwatch,
+) -> Outcome {
+    let now = || Time(watch.elapsed().as_micros() as u64);
+    let mut run = Run::new(plan.clone(), limits);
+    let mut effects = Vec::new();
+    let mut under_way = FuturesUnordered::new();
+    run.begin(now(), &mut effects);
+    loop {
+        for effect in std::mem::take(&mut effects) {
+            match effect {
+                Effect::Log(record) => {
+                    if let Err(cause) = log(world, &plan, snapshot, &record).await {
+                        tracing::error!(%cause, "the plan's record could not be written");
+                        run.abort(format!("the plan could not be written to disk: {cause}"), now(), &mut effects);
+                    }
+                }
+                Effect::Do { step, limit } => under_way.push(perform(world, &plan, step, Way::Do, limit)),
+                Effect::Undo { step, limit } => under_way.push(perform(world, &plan, step, Way::Undo, limit)),
+                Effect::Finished(outcome) => return outcome,
+            }
+        }
+        if !effects.is_empty() {
+            continue;
+        }
+        let idle = run.next_deadline().map_or(IDLE, |until| until.since(now()));
+        tokio::select! {
+            Some((step, way, result)) = under_way.next() => {
+                run.done(step, way, result, now(), &mut effects);
+                tell_progress(world, &run, &plan, step, watch);
+            }
+            () = pin!(sleep(idle)) => run.tick(now(), &mut effects),
+        }
+    }
+}
+
+async fn perform(
+    world: &Rc<World>,
+    plan: &Plan,
+    step: u32,
+    way: Way,
+    limit: Duration,
+) -> (u32, Way, Result<(), String>) {
+    let adaptation = &plan.steps[step as usize];
+    let adaptation = if way == Way::Do { adaptation.clone() } else { adaptation.inverse() };
+    (step, way, step::perform(world.clone(), adaptation, limit).await)
+}
+
+fn tell_progress(world: &World, run: &Run, plan: &Plan, step: u32, watch: Stopwatch) {
+    let progress = run.progress();
+    world.progress.send_modify(|told| {
+        (told.n_done, told.n_steps) = (progress.n_done, progress.n_steps);
+        told.doing = plan.steps[step as usize].to_string();
+        told.elapsed = watch.elapsed();
+    });
+}
+
+/// Writes what must survive a crash: the plan with its first record, then the turning points. The records between them may be
+/// missing after a crash (steps are idempotent), so they are not written at all.
+async fn log(world: &Rc<World>, plan: &Arc<Plan>, snapshot: &Snapshot, record: &Record) -> Result<(), String> {
+    if !record.is_durable() {
+        return Ok(());
+    }
+    let (plan, record) = (plan.clone(), record.clone());
+    let (from, to) = (world.adopted.borrow().clone(), snapshot.id().cloned());
+    world
+        .disk
+        .run(move |store| match record {
+            Record::Began => store.begin(&plan, from.as_ref(), to.as_ref()),
+            record => store.log(&record),
+        })
+        .await
+}
+
+/// Notes how it ended, for the next target, for those who watch, and for the group.
+fn conclude(
+    world: &Rc<World>,
+    outcome: Outcome,
+    before: Model,
+    after: Model,
+    revision: u64,
+    n_steps: usize,
+    elapsed: Duration,
+) -> Adoption {
+    let me = Some(world.me.clone());
+    let revision = Revision::new(revision);
+    let (runs, event, adoption) = match outcome {
+        Outcome::Adopted => {
+            tracing::info!(%revision, n_steps, elapsed_ms = elapsed.as_millis() as u64, "adopted");
+            (
+                after,
+                What::Adopted { revision: revision.clone(), n_steps, elapsed_ms: elapsed.as_millis() as u64 },
+                Adoption::Adopted,
+            )
+        }
+        Outcome::RolledBack(failure) => {
+            let (step, cause) = (failure.what, failure.cause);
+            tracing::warn!(%revision, step, cause, "rolled back");
+            let event = What::RolledBack { revision, step: step.clone(), cause: cause.clone() };
+            (before, event, Adoption::RolledBack { step, cause })
+        }
+        Outcome::Degraded { failure, remains } => {
+            let remains: Vec<String> = remains.iter().map(ToString::to_string).collect();
+            let cause = format!("{failure}; and could not be undone: {}", remains.join("; "));
+            tracing::error!(%revision, cause, "degraded");
+            world.is_degraded.set(true);
+            (before, What::Degraded { revision, cause: cause.clone() }, Adoption::Degraded { cause })
+        }
+    };
+    *world.running.borrow_mut() = runs;
+    world.journal.borrow_mut().note(me, event);
+    tracing::debug!(instances = ?world.instances.borrow().counts(), "what runs");
+    adoption.bounded()
+}

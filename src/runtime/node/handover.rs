@@ -1,0 +1,168 @@
+//! State on its way: kept when an instance is removed, restored when it is added, fetched from the node it lived on.
+
+use std::{rc::Rc, time::Duration};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::world::World;
+use crate::{
+    io::{
+        clock::{self, Stopwatch},
+        engine::{Lane, codec},
+        store::State,
+    },
+    logic::plan::{HandOver, StateFrom, Subject},
+    model::ComponentId,
+    runtime::instance::{Failure, Handle},
+    words::{InstancePath, NodeName, Value},
+};
+
+/// The router's service that answers for kept states.
+pub(super) const SERVICE: &str = "state";
+
+/// The most bytes that the state of one instance may have.
+pub(super) const STATE_MAX_BYTES: usize = 32 * 1024 * 1024;
+
+/// How often the source of a move is asked while it still works on the revision that gives the state away.
+const ASK_AGAIN: Duration = Duration::from_millis(20);
+
+/// How long one such question may take.
+const ASK_LIMIT: Duration = Duration::from_secs(2);
+
+/// The share of a step's time that is spent on fetching the state; the rest is for restoring it.
+const FETCH_SHARE: u32 = 2;
+
+/// What a target of a move asks of the source.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Fetch {
+    /// Whose state.
+    pub(super) id: ComponentId,
+}
+
+/// What the source answers.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Fetched {
+    /// The state. It is kept here until a newer one takes its place.
+    Here(State),
+    /// The instance still lives here: ask again.
+    NotYet,
+    /// Nothing is known of it here.
+    Unknown,
+}
+
+/// Takes the state of a stopped instance and keeps it on disk, as `hand_over` says.
+///
+/// # Errors
+/// When the state cannot be taken or kept: the instance must not go then.
+pub(super) async fn keep(
+    world: &Rc<World>,
+    subject: &Subject,
+    hand_over: &HandOver,
+    handle: &Handle,
+    limit: Duration,
+) -> Result<(), String> {
+    if !matches!(subject.path, InstancePath::Component(..)) || *hand_over == HandOver::Discard {
+        return Ok(());
+    }
+    let state = match handle.snapshot(limit).await {
+        Ok(state) => state,
+        // What crashed has no state to give; the one that was kept last stays.
+        Err(Failure::Condition { .. } | Failure::Gone | Failure::Zombie { .. }) => return Ok(()),
+        Err(failure) => return Err(format!("its state cannot be taken: {failure}")),
+    };
+    let hand_over = match hand_over {
+        HandOver::Move { to } => Some(to.clone()),
+        HandOver::Forget | HandOver::Upgrade { .. } | HandOver::Discard => None,
+    };
+    save(world, subject, &state, hand_over).await
+}
+
+/// Writes a state to disk, for this node or for the one that is to fetch it.
+///
+/// # Errors
+/// What the store says, or that the state is too large.
+pub(super) async fn save(
+    world: &Rc<World>,
+    subject: &Subject,
+    state: &Value,
+    hand_over: Option<NodeName>,
+) -> Result<(), String> {
+    let bytes = serde_json::to_vec(state).map_err(|error| format!("its state is no JSON: {error}"))?;
+    if bytes.len() > STATE_MAX_BYTES {
+        return Err(format!("its state has {} bytes; at most {STATE_MAX_BYTES} are kept", bytes.len()));
+    }
+    let state = State { type_ref: subject.type_ref.clone(), bytes, taken: clock::now(), hand_over };
+    let id = subject.id;
+    world.disk.run(move |store| store.put_state(id, &state)).await
+}
+
+/// Gives a new instance the state that it is to have.
+///
+/// # Errors
+/// When the state does not fit, or its source lives and does not give it in time.
+pub(super) async fn restore(
+    world: &Rc<World>,
+    subject: &Subject,
+    from: &StateFrom,
+    handle: &Handle,
+    limit: Duration,
+) -> Result<(), String> {
+    let kept = match from {
+        StateFrom::Nothing => None,
+        StateFrom::Kept | StateFrom::Upgrade { .. } => kept(world, subject.id).await?,
+        StateFrom::Move { from } => match fetch(world, subject.id, from, limit / FETCH_SHARE).await? {
+            Some(state) => Some(state),
+            // The source is gone: what this node once kept of the instance is the best there is.
+            None => kept(world, subject.id).await?,
+        },
+    };
+    let Some(kept) = kept else { return Ok(()) };
+    let state = serde_json::from_slice(&kept.bytes).map_err(|error| format!("its kept state is damaged: {error}"))?;
+    handle
+        .restore(&kept.type_ref.version, state, limit)
+        .await
+        .map_err(|failure| format!("its state does not fit: {failure}"))
+}
+
+/// The state that this node keeps of a component.
+async fn kept(world: &Rc<World>, id: ComponentId) -> Result<Option<State>, String> {
+    world.disk.run(move |store| store.state(id)).await
+}
+
+/// Asks the node that a component lived on for its state. `None` when that node is gone or knows nothing.
+async fn fetch(world: &Rc<World>, id: ComponentId, from: &NodeName, limit: Duration) -> Result<Option<State>, String> {
+    let question = Bytes::from(codec::encode(&Fetch { id }).map_err(|error| error.to_string())?);
+    let watch = Stopwatch::start();
+    while watch.elapsed() < limit {
+        match world.router.ask(from, SERVICE, Lane::Bulk, question.clone(), ASK_LIMIT.min(limit)).await {
+            Ok(answer) => match codec::decode(&answer, 2 * STATE_MAX_BYTES).map_err(|error| error.to_string())? {
+                Fetched::Here(state) => return Ok(Some(state)),
+                Fetched::Unknown => return Ok(None),
+                Fetched::NotYet => {}
+            },
+            Err(error) => {
+                let is_up = world.router.peers().iter().any(|peer| peer.name == *from);
+                if !is_up {
+                    tracing::warn!(node = %from, component = %id, %error, "the state of a moved component is out of reach");
+                    return Ok(None);
+                }
+            }
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
+    }
+    Err(format!("\"{from}\" did not give its state within {limit:?}"))
+}
+
+/// Answers a question for the state of a component.
+pub(super) async fn answer(world: Rc<World>, question: Bytes) -> Result<Bytes, String> {
+    let Fetch { id } = codec::decode(&question, 1024).map_err(|error| error.to_string())?;
+    let lives_here = world.instances.borrow().iter().any(|slot| slot.subject.id == id && is_component(&slot.subject));
+    let fetched =
+        if lives_here { Fetched::NotYet } else { kept(&world, id).await?.map_or(Fetched::Unknown, Fetched::Here) };
+    codec::encode(&fetched).map(Bytes::from).map_err(|error| error.to_string())
+}
+
+fn is_component(subject: &Subject) -> bool {
+    matches!(subject.path, InstancePath::Component(..))
+}

@@ -1,0 +1,199 @@
+//! Hosted nodes: whole nodes under this one, each a thread of this process, or a process of its own when asked.
+//!
+//! `isolation = process` is for code that is not trusted: whatever it does, it does not take its host along.
+
+use std::{collections::BTreeMap, rc::Rc, sync::Arc, thread::JoinHandle, time::Duration};
+
+use tokio::{process::Child, sync::oneshot, time::sleep};
+
+use super::{boot, options::Options, world::World};
+use crate::{
+    io::clock::Stopwatch, logic::plan::Blueprint, model::Dictionary, runtime::instance::Catalog, words::NodeName,
+};
+
+/// How often a starting node is looked for.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// How long a child process may take to end after SIGTERM before it is killed.
+const CHILD_GRACE: Duration = Duration::from_secs(10);
+
+/// How a hosted node runs.
+enum Life {
+    Thread { stop: oneshot::Sender<()>, thread: JoinHandle<Result<(), String>> },
+    Process(Box<Child>),
+}
+
+struct Hosted {
+    values: Dictionary,
+    life: Option<Life>,
+}
+
+/// The nodes that one node hosts.
+pub(super) struct HostedNodes {
+    nodes: BTreeMap<NodeName, Hosted>,
+    template: Options,
+    catalog: Arc<Catalog>,
+}
+
+impl HostedNodes {
+    /// Nobody yet. Whoever comes runs with the options of its host, but for name, address and data.
+    pub(super) fn new(template: Options, catalog: Arc<Catalog>) -> HostedNodes {
+        HostedNodes { nodes: BTreeMap::new(), template, catalog }
+    }
+
+    /// Whether a hosted node runs here.
+    pub(super) fn runs(&self, node: &NodeName) -> bool {
+        self.nodes.get(node).is_some_and(|hosted| hosted.life.is_some())
+    }
+}
+
+/// Makes room for a hosted node.
+///
+/// # Errors
+/// When its isolation is neither `thread` nor `process`.
+pub(super) fn add(world: &Rc<World>, node: &NodeName, blueprint: &Blueprint) -> Result<(), String> {
+    is_process(&blueprint.values)?;
+    let mut hosted = world.hosted.borrow_mut();
+    hosted.nodes.entry(node.clone()).or_insert(Hosted { values: blueprint.values.clone(), life: None });
+    Ok(())
+}
+
+/// Starts a hosted node, and waits until it is seen.
+///
+/// # Errors
+/// When it ends at once, or is not seen in time.
+pub(super) async fn start(world: &Rc<World>, node: &NodeName, limit: Duration) -> Result<(), String> {
+    if *node == world.me || world.hosted.borrow().runs(node) {
+        return Ok(());
+    }
+    let life = launch(world, node)?;
+    let Some(()) = world.hosted.borrow_mut().nodes.get_mut(node).map(|hosted| hosted.life = Some(life)) else {
+        return Err(format!("\"{node}\" was removed while it was started"));
+    };
+    let watch = Stopwatch::start();
+    while watch.elapsed() < limit {
+        if world.router.peers().iter().any(|peer| peer.name == *node) {
+            return Ok(());
+        }
+        if let Some(how) = ended(world, node) {
+            return Err(format!("the hosted node \"{node}\" ended at once: {how}"));
+        }
+        sleep(LOOK_AGAIN).await;
+    }
+    Err(format!("the hosted node \"{node}\" was not seen within {limit:?}"))
+}
+
+/// Stops a hosted node; it drains first.
+///
+/// # Errors
+/// When it does not end in time.
+pub(super) async fn stop(world: &Rc<World>, node: &NodeName, limit: Duration) -> Result<(), String> {
+    let life = world.hosted.borrow_mut().nodes.get_mut(node).and_then(|hosted| hosted.life.take());
+    match life {
+        None => Ok(()),
+        Some(Life::Thread { stop, thread }) => {
+            // Fails only when the node has ended already.
+            let _ = stop.send(());
+            let watch = Stopwatch::start();
+            while !thread.is_finished() {
+                if watch.elapsed() > limit {
+                    return Err(format!("the hosted node \"{node}\" did not stop within {limit:?}"));
+                }
+                sleep(LOOK_AGAIN).await;
+            }
+            thread.join().unwrap_or_else(|_| Err("it panicked".to_owned()))
+        }
+        Some(Life::Process(mut child)) => {
+            terminate(&child);
+            match tokio::time::timeout(CHILD_GRACE.min(limit), child.wait()).await {
+                Ok(_) => Ok(()),
+                Err(_) => child.kill().await.map_err(|error| format!("\"{node}\" cannot be ended: {error}")),
+            }
+        }
+    }
+}
+
+/// Removes a hosted node.
+///
+/// # Errors
+/// See [`stop`].
+pub(super) async fn remove(world: &Rc<World>, node: &NodeName, limit: Duration) -> Result<(), String> {
+    stop(world, node, limit).await?;
+    world.hosted.borrow_mut().nodes.remove(node);
+    Ok(())
+}
+
+/// Notes new values of a hosted node. The isolation counts from its next start on.
+///
+/// # Errors
+/// When the isolation is neither `thread` nor `process`.
+pub(super) fn update(world: &Rc<World>, node: &NodeName, values: &Dictionary) -> Result<(), String> {
+    is_process(values)?;
+    if let Some(hosted) = world.hosted.borrow_mut().nodes.get_mut(node) {
+        hosted.values = values.clone();
+    }
+    Ok(())
+}
+
+/// Stops every hosted node.
+pub(super) async fn stop_all(world: &Rc<World>, limit: Duration) {
+    let nodes: Vec<NodeName> = world.hosted.borrow().nodes.keys().cloned().collect();
+    for node in nodes {
+        if let Err(cause) = remove(world, &node, limit).await {
+            tracing::warn!(%node, cause, "a hosted node did not stop well");
+        }
+    }
+}
+
+/// Whether a hosted node ended by itself, and how.
+pub(super) fn ended(world: &Rc<World>, node: &NodeName) -> Option<String> {
+    let mut hosted = world.hosted.borrow_mut();
+    let slot = hosted.nodes.get_mut(node)?;
+    match slot.life.as_mut()? {
+        Life::Process(child) => child.try_wait().ok().flatten().map(|status| status.to_string()),
+        Life::Thread { thread, .. } if !thread.is_finished() => None,
+        Life::Thread { .. } => {
+            let Some(Life::Thread { thread, .. }) = slot.life.take() else { return None };
+            Some(match thread.join() {
+                Ok(Ok(())) => "it stopped".to_owned(),
+                Ok(Err(cause)) => cause,
+                Err(_) => "it panicked".to_owned(),
+            })
+        }
+    }
+}
+
+fn is_process(values: &Dictionary) -> Result<bool, String> {
+    match values.get(boot::isolation().as_str()) {
+        None | Some("thread") => Ok(false),
+        Some("process") => Ok(true),
+        Some(other) => Err(format!("\"{other}\" is no isolation: expected \"thread\" or \"process\"")),
+    }
+}
+
+fn launch(world: &Rc<World>, node: &NodeName) -> Result<Life, String> {
+    let hosted = world.hosted.borrow();
+    let slot = hosted.nodes.get(node).ok_or_else(|| format!("\"{node}\" is not hosted here"))?;
+    let options = hosted.template.hosted(node);
+    if is_process(&slot.values)? {
+        let command = options.child_command.clone();
+        let command = command.ok_or("this binary cannot start nodes as processes: use isolation \"thread\"")?;
+        let child = command(&options).kill_on_drop(true).spawn();
+        return child.map(Box::new).map(Life::Process).map_err(|error| format!("cannot start a process: {error}"));
+    }
+    let (stop, stopped) = oneshot::channel();
+    let catalog = hosted.catalog.clone();
+    let thread = std::thread::Builder::new()
+        .name(format!("node-{node}"))
+        .spawn(move || super::launch::run(options, catalog, stopped).map_err(|error| error.to_string()))
+        .map_err(|error| format!("cannot start a thread: {error}"))?;
+    Ok(Life::Thread { stop, thread })
+}
+
+/// Asks a child process to drain and end.
+fn terminate(child: &Child) {
+    if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw) {
+        // Fails only when it has ended already.
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+    }
+}

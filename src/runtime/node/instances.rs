@@ -1,0 +1,136 @@
+//! The table of what runs on a node: each instance with its handle, its values, and how it is.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use super::placement::Place;
+use crate::{
+    io::clock,
+    logic::{
+        gossip::{InstanceReport, InstanceState, Report},
+        plan::Subject,
+        restart::{Policy, Restarts},
+    },
+    model::Dictionary,
+    runtime::instance::Handle,
+    words::{InstancePath, Time},
+};
+
+/// One instance that runs here, or should.
+pub(super) struct Slot {
+    /// What it is.
+    pub(super) subject: Arc<Subject>,
+    /// How often its type is started again after a crash.
+    pub(super) policy: Policy,
+    /// How to speak to it.
+    pub(super) handle: Handle,
+    /// Where it lives; given back with it.
+    pub(super) place: Option<Place>,
+    /// The values that the model wants; the instance is told by `UpdateInstance`.
+    pub(super) values: Dictionary,
+    /// How it is.
+    pub(super) state: InstanceState,
+    /// Why it is not as wanted; empty when it is.
+    pub(super) cause: Arc<str>,
+    /// Since when it is so.
+    pub(super) since: Time,
+    /// How often it was started again, and when it may be next.
+    pub(super) restarts: Restarts,
+    /// How often it was started again in its life.
+    pub(super) n_restarts: u32,
+    /// A digest of the state that was last kept on disk, so that an unchanged one is not written again.
+    pub(super) kept: Option<blake3::Hash>,
+}
+
+impl Slot {
+    /// Notes how the instance is from now on.
+    pub(super) fn becomes(&mut self, state: InstanceState, cause: impl Into<Arc<str>>) {
+        self.state = state;
+        self.cause = cause.into();
+        self.since = clock::now();
+    }
+}
+
+/// Everything that runs on a node.
+#[derive(Default)]
+pub(super) struct Instances {
+    by_path: BTreeMap<InstancePath, Slot>,
+    /// Lives are numbered, so that word of a former life is not taken for the present one's.
+    n_lives: u64,
+}
+
+impl Instances {
+    /// The number of the next life.
+    pub(super) fn next_life(&mut self) -> u64 {
+        self.n_lives += 1;
+        self.n_lives
+    }
+
+    /// The slot of a subject: none when nothing is there, or something else is.
+    pub(super) fn of(&self, subject: &Subject) -> Option<&Slot> {
+        self.by_path.get(&subject.path).filter(|slot| *slot.subject == *subject)
+    }
+
+    /// The same, to change.
+    pub(super) fn of_mut(&mut self, subject: &Subject) -> Option<&mut Slot> {
+        self.by_path.get_mut(&subject.path).filter(|slot| *slot.subject == *subject)
+    }
+
+    /// Whatever is at a path.
+    pub(super) fn at(&self, path: &InstancePath) -> Option<&Slot> {
+        self.by_path.get(path)
+    }
+
+    /// The same, to change.
+    pub(super) fn at_mut(&mut self, path: &InstancePath) -> Option<&mut Slot> {
+        self.by_path.get_mut(path)
+    }
+
+    /// Puts an instance in its place.
+    pub(super) fn insert(&mut self, slot: Slot) {
+        self.by_path.insert(slot.subject.path.clone(), slot);
+    }
+
+    /// Takes an instance out.
+    pub(super) fn remove(&mut self, path: &InstancePath) -> Option<Slot> {
+        self.by_path.remove(path)
+    }
+
+    /// All of them, in order of path.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Slot> {
+        self.by_path.values()
+    }
+
+    /// What the group is told.
+    pub(super) fn report(&self) -> Report {
+        Report::of(self.iter().map(|slot| InstanceReport {
+            path: slot.subject.path.clone(),
+            state: slot.state,
+            cause: slot.cause.clone(),
+            since: slot.since,
+        }))
+    }
+
+    /// How many are in each state, for metrics.
+    pub(super) fn counts(&self) -> HashMap<&'static str, usize> {
+        let mut counts = HashMap::new();
+        for slot in self.iter() {
+            *counts.entry(word(slot.state)).or_default() += 1;
+        }
+        counts
+    }
+}
+
+/// A state as a word.
+pub(super) fn word(state: InstanceState) -> &'static str {
+    match state {
+        InstanceState::Starting => "starting",
+        InstanceState::Running => "running",
+        InstanceState::Stopped => "stopped",
+        InstanceState::Restarting => "restarting",
+        InstanceState::Failed => "failed",
+        InstanceState::Zombie => "zombie",
+    }
+}

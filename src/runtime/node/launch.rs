@@ -1,0 +1,406 @@
+//! From options to a running node, and to its end.
+
+use std::{rc::Rc, sync::Arc, time::Duration};
+
+use actix::Actor;
+use actix_rt::{Arbiter, System};
+use tokio::sync::oneshot;
+
+use super::{
+    NodeActor, api,
+    boot::{self, BootError},
+    disk::{Disk, GroupDisk},
+    handover,
+    hosted::HostedNodes,
+    local,
+    model_service::NodeModel,
+    options::Options,
+    serve::Server,
+    steps_back, supervise,
+    world::World,
+};
+use crate::{
+    io::{
+        clock::{self, Stopwatch},
+        engine::{self, EngineError, Incoming, Peer, PeerEvent, Role, Router},
+        store::{Store, StoreError},
+    },
+    logic::gossip::{Push, PushRefused, Timing},
+    model::Model,
+    runtime::{
+        group::{GroupHandle, GroupHost},
+        instance::{Birth, Catalog, Environment},
+    },
+    words::{GroupName, InstancePath, TypeRef},
+};
+
+/// How long a node may take to hear from its group, or to find that nobody is there.
+const SYNC_MAX: Duration = Duration::from_secs(30);
+
+/// How long the last words to the peers may take.
+const CLOSE_MAX: Duration = Duration::from_secs(2);
+
+/// How often a boot is tried again when the group moved on meanwhile.
+const BOOT_TRIES: usize = 5;
+
+/// Why a node does not start: one line what, and one line of help.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The network.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The data directory.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What it was to add to the model.
+    #[error(transparent)]
+    Boot(#[from] BootError),
+    /// The group.
+    #[error("the group \"{group}\" does not work: {cause}")]
+    Group {
+        /// Which.
+        group: GroupName,
+        /// Why.
+        cause: String,
+    },
+    /// The machine.
+    #[error("{0}")]
+    System(String),
+}
+
+impl StartError {
+    /// What to do about it.
+    pub fn help(&self) -> String {
+        match self {
+            StartError::Engine(error) => error.help().to_owned(),
+            StartError::Store(error) => error.help(),
+            StartError::Boot(_) => "mend the boot file; nothing was changed".to_owned(),
+            StartError::Group { .. } | StartError::System(_) => String::new(),
+        }
+    }
+}
+
+/// What is told when the node has joined its group.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    /// Where it listens.
+    pub listen: Vec<String>,
+    /// The other nodes that are there.
+    pub peers: Vec<Peer>,
+    /// The number of the newest revision.
+    pub revision: u64,
+    /// How long the start took.
+    pub elapsed: Duration,
+    /// How others were looked for.
+    pub tried: String,
+}
+
+/// Runs a node until `stop` is told (or dropped), a signal asks for its end, or its model stops it. Blocks; call it from a
+/// thread without a runtime.
+///
+/// # Errors
+/// See [`StartError`]. A node that has started ends without error.
+pub fn run(options: Options, catalog: Arc<Catalog>, stop: oneshot::Receiver<()>) -> Result<(), StartError> {
+    run_then(options, catalog, stop, |_| ())
+}
+
+/// The same; `ready` is called when the node has joined its group.
+///
+/// # Errors
+/// See [`StartError`].
+pub fn run_then(
+    options: Options,
+    catalog: Arc<Catalog>,
+    stop: oneshot::Receiver<()>,
+    ready: impl FnOnce(&Ready) + 'static,
+) -> Result<(), StartError> {
+    let watch = Stopwatch::start();
+    let mut options = options;
+    fix_ports(&mut options.engine.listen)?;
+    let store = match &options.data {
+        Some(directory) => Store::open(directory)?,
+        None => Store::in_memory()?,
+    };
+    let store = store.keeping(options.history_max);
+    let identity = store.take_up(&options.name)?;
+    // A node without a disk may come back within the same second: time tells its lives apart.
+    let incarnation = if options.data.is_some() { identity.incarnation } else { clock::now().micros() };
+    let me = Peer { name: options.name.clone(), incarnation, role: Role::Node };
+    let router = engine::zenoh::start(&options.engine, me)?;
+    // The engine opens before the actor system and closes after it: it must not run on an arbiter.
+    let closer = router.clone();
+    let system = System::new();
+    let result = system.block_on(live(options, catalog, Disk::new(store), router, stop, watch, ready));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(closer.close(CLOSE_MAX)),
+        Err(error) => tracing::warn!(%error, "the network was left without a word"),
+    }
+    result
+}
+
+/// Takes a free port where the options say that any will do, so that the node can say where it listens.
+fn fix_ports(addresses: &mut [String]) -> Result<(), StartError> {
+    for address in addresses {
+        let Some(host) = address.strip_suffix(":0") else { continue };
+        let plain = host.strip_prefix("tcp/").unwrap_or(host);
+        let bound = std::net::TcpListener::bind(format!("{plain}:0")).and_then(|listener| listener.local_addr());
+        let bound = bound.map_err(|error| StartError::System(format!("no free port on {plain}: {error}")))?;
+        *address = format!("{host}:{}", bound.port());
+    }
+    Ok(())
+}
+
+/// Starts everyone, waits for the end, stops everyone.
+async fn live(
+    options: Options,
+    catalog: Arc<Catalog>,
+    disk: Disk,
+    router: Router,
+    stop: oneshot::Receiver<()>,
+    watch: Stopwatch,
+    ready: impl FnOnce(&Ready),
+) -> Result<(), StartError> {
+    let options = Rc::new(options);
+    let hosted = HostedNodes::new((*options).clone(), catalog.clone());
+    let world = World::new(options.name.clone(), catalog, router.clone(), disk, options.n_workers, hosted);
+    tell_of_a_plan_cut_short(&world).await;
+    let group_arbiter = Arbiter::new();
+    let group = start_group(&world, &options, &group_arbiter).await?;
+    serve_states(&world, &router);
+    let (listen, revision) = join(&world, &options, &group).await?;
+    let server = Server::new(world.clone(), group.clone(), options.clone(), listen.clone());
+    actix_rt::spawn(server.run(router.serve(api::SERVICE)));
+    serve_status(&world, &router, &options, &listen);
+    actix_rt::spawn(note_peers(world.clone(), router.clone()));
+    actix_rt::spawn(supervise::checkpoints(world.clone(), options.checkpoint, options.limits.step));
+    ready(&Ready {
+        listen,
+        peers: router.peers().into_iter().filter(|peer| peer.role == Role::Node).collect(),
+        revision,
+        elapsed: watch.elapsed(),
+        tried: options.engine.tried(),
+    });
+    until_the_end(&world, stop, options.obeys_signals).await;
+    tracing::info!(node = %world.me, "stopping");
+    steps_back::clear(&world, options.limits.step).await;
+    world.placement.borrow().stop();
+    group_arbiter.stop();
+    Ok(())
+}
+
+/// What a crash cut short is told: nothing of it runs any more, so the target is taken up from scratch.
+async fn tell_of_a_plan_cut_short(world: &Rc<World>) {
+    match world.disk.run(Store::under_way).await {
+        Ok(Some(plan)) => {
+            let target = plan.to.map_or_else(|| "r0".to_owned(), |id| format!("r{}", id.number));
+            let text = format!("a crash cut the adaptation to {target} short; what runs is taken up from scratch");
+            tracing::warn!(
+                target_revision = target,
+                n_steps = plan.plan.steps.len(),
+                "a crash cut an adaptation short"
+            );
+            world.journal.borrow_mut().note(Some(world.me.clone()), api::What::Note { text });
+        }
+        Ok(None) => {}
+        Err(cause) => tracing::warn!(cause, "the plan under way cannot be read"),
+    }
+}
+
+/// Starts the actor of the group that this node is attached to.
+async fn start_group(world: &Rc<World>, options: &Options, arbiter: &Arbiter) -> Result<GroupHandle, StartError> {
+    let addr = NodeActor { world: world.clone(), limits: options.limits.clone() }.start();
+    let disk = world.disk.clone();
+    let host = GroupHost {
+        adopt: addr.clone().recipient(),
+        events: addr.clone().recipient(),
+        keep: Box::new(move |group| Box::new(GroupDisk::new(disk.clone(), group.clone()))),
+        timing: Timing::default(),
+    };
+    let model = Arc::new(NodeModel::default());
+    let environment = Environment::new(world.me.clone())
+        .with_model(model.clone())
+        .with_watcher(addr.recipient())
+        .with_service(Arc::new(world.router.clone()))
+        .with_service(Arc::new(host));
+    world.offer(environment);
+    let (name, type_ref) = group_of(world, options)?;
+    let failed = |cause: String| StartError::Group { group: name.clone(), cause };
+    let definition = world.catalog.get(&type_ref).map(|bundle| bundle.definition.clone());
+    let definition = definition.ok_or_else(|| failed(format!("this binary brings no type {type_ref}")))?;
+    let birth = Birth {
+        path: InstancePath::Group(name.clone()),
+        life: world.instances.borrow_mut().next_life(),
+        definition,
+        dictionary: crate::model::Dictionary::default(),
+        arbiter: arbiter.handle(),
+        environment: world.environment(),
+    };
+    let handle = world.catalog.create(birth).map_err(|failure| failed(failure.to_string()))?;
+    handle.ready(options.limits.step).await.map_err(|failure| failed(failure.to_string()))?;
+    handle.start(options.limits.step).await.map_err(|failure| failed(failure.to_string()))?;
+    let group = handle.facet::<GroupHandle>().ok_or_else(|| failed("its type is no group's".to_owned()))?;
+    world.keep_group(handle, (*group).clone());
+    model.join((*group).clone(), world.catalog.clone());
+    group.synced(SYNC_MAX).await.map_err(|refused| failed(refused.to_string()))?;
+    Ok((*group).clone())
+}
+
+/// The group that the boot attaches this node to, and its type.
+fn group_of(world: &Rc<World>, options: &Options) -> Result<(GroupName, TypeRef), StartError> {
+    let names = names(options, &world.catalog);
+    let model = boot::boot(&Model::default(), &options.boot, &names.of(options), &world.catalog, 0)?;
+    let attached = model.nodes.get(&options.name).map(|node| node.groups.clone()).unwrap_or_default();
+    let name = attached.iter().find(|name| **name == options.group).or_else(|| attached.iter().next());
+    let name = name.cloned().unwrap_or_else(|| options.group.clone());
+    let type_ref = model.groups.get(&name).and_then(|group| group.instance.type_ref.clone());
+    Ok((name, type_ref.unwrap_or(names.group_type)))
+}
+
+/// Types that a boot needs.
+struct Types {
+    node_type: TypeRef,
+    group_type: TypeRef,
+}
+
+impl Types {
+    fn of<'a>(&'a self, options: &'a Options) -> boot::Names<'a> {
+        boot::Names {
+            node: &options.name,
+            group: &options.group,
+            node_type: &self.node_type,
+            group_type: &self.group_type,
+        }
+    }
+}
+
+fn names(_options: &Options, catalog: &Catalog) -> Types {
+    use crate::model::Kind;
+    let newest = |kind, name: &str| {
+        let of_name = catalog.of_kind(kind).filter(|bundle| bundle.definition.id.name.as_str() == name);
+        of_name.last().map(|bundle| bundle.definition.id.clone())
+    };
+    let node_type = newest(Kind::Node, super::options::NODE_TYPE).expect("every catalog has the node type");
+    let group_type = newest(Kind::Group, super::options::GROUP_TYPE).expect("every catalog has the default group");
+    Types { node_type, group_type }
+}
+
+/// Adds this node to the model, unless it is there. Gives where it listens and the newest revision.
+async fn join(world: &Rc<World>, options: &Options, group: &GroupHandle) -> Result<(Vec<String>, u64), StartError> {
+    let types = names(options, &world.catalog);
+    let listen = options.engine.listen.clone();
+    let failed = |cause: String| StartError::Group { group: group.name().clone(), cause };
+    let mut tries = 0;
+    loop {
+        let base = group.current();
+        let mut wanted =
+            boot::boot(&base.model, &options.boot, &types.of(options), &world.catalog, clock::now().micros())?;
+        if let Some(edit) =
+            listen.first().and_then(|address| boot::network(&wanted, &options.name, "enact", "listen", address))
+        {
+            wanted.apply(&[edit]).map_err(|error| failed(error.to_string()))?;
+        }
+        let push = Push {
+            wanted,
+            base: Some(base),
+            compare_and_swap: false,
+            by: options.name.as_str().into(),
+            from: "boot".into(),
+            message: format!("{} joins", options.name).into(),
+        };
+        match group.push(push).await {
+            Ok(pushed) => return Ok((listen, pushed.snapshot.id().map_or(0, |id| id.number))),
+            Err(PushRefused::Moved { .. }) if tries < BOOT_TRIES => tries += 1,
+            Err(refused) => return Err(failed(refused.to_string())),
+        }
+    }
+}
+
+/// Answers for the states of components that moved away.
+fn serve_states(world: &Rc<World>, router: &Router) {
+    let mut incoming = router.serve(handover::SERVICE);
+    let world = world.clone();
+    actix_rt::spawn(async move {
+        while let Some(Incoming { body, reply: Some(reply), .. }) = incoming.recv().await {
+            let world = world.clone();
+            actix_rt::spawn(async move { reply.send(handover::answer(world, body).await) });
+        }
+    });
+}
+
+/// Answers for how this node is.
+fn serve_status(world: &Rc<World>, router: &Router, options: &Rc<Options>, listen: &[String]) {
+    let mut incoming = router.serve(local::SERVICE);
+    let (world, options, listen) = (world.clone(), options.clone(), listen.to_vec());
+    actix_rt::spawn(async move {
+        while let Some(Incoming { reply: Some(reply), .. }) = incoming.recv().await {
+            let (world, options, listen) = (world.clone(), options.clone(), listen.clone());
+            actix_rt::spawn(async move {
+                let status = local::status(&world, &options.version, &listen).await;
+                reply.send(serde_json::to_vec(&status).map(Into::into).map_err(|error| error.to_string()));
+            });
+        }
+    });
+}
+
+/// Notes who comes and goes.
+async fn note_peers(world: Rc<World>, router: Router) {
+    use api::What;
+    let mut events = router.watch();
+    loop {
+        let event = match events.recv().await {
+            Ok(event) => event,
+            Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => continue,
+            Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+        };
+        let (peer, what) = match event {
+            PeerEvent::Up(peer) => (peer, What::NodeUp { version: String::new() }),
+            PeerEvent::Trusted(peer) => (peer, What::NodeUp { version: String::new() }),
+            PeerEvent::Suspected(peer) => (peer, What::NodeSuspected { silent_ms: 0 }),
+            PeerEvent::Down { peer, reason } => (peer, What::NodeDown { orderly: reason == engine::DownReason::Left }),
+            PeerEvent::Lost { peer, n_messages } => {
+                tracing::warn!(%peer, n_messages, "messages are lost with a dead peer");
+                (peer, What::Note { text: format!("{n_messages} messages to it are lost") })
+            }
+            PeerEvent::Refused { who, reason } => {
+                tracing::warn!(who, %reason, "refused");
+                let text = format!("refused {who}: {reason}");
+                world.journal.borrow_mut().note(None, What::Note { text });
+                continue;
+            }
+            PeerEvent::NameTaken { by } => {
+                tracing::error!(%by, "another node took this node's name: stopping");
+                world.stop.notify_one();
+                continue;
+            }
+        };
+        if peer.role == Role::Node {
+            world.journal.borrow_mut().note(Some(peer.name), what);
+        }
+    }
+}
+
+/// Waits until the node is told to end.
+async fn until_the_end(world: &Rc<World>, stop: oneshot::Receiver<()>, obeys_signals: bool) {
+    tokio::select! {
+        // Dropped counts as told: whoever held the other end is gone.
+        _ = stop => {}
+        () = world.stop.notified() => {}
+        () = signals(), if obeys_signals => {}
+    }
+}
+
+/// Waits for SIGTERM or Ctrl-C. A second one ends the process at once.
+async fn signals() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        tracing::warn!("signals cannot be waited for: only SIGKILL ends this node");
+        return std::future::pending().await;
+    };
+    tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+    actix_rt::spawn(async move {
+        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+        tracing::warn!("told twice: ending at once");
+        std::process::exit(130);
+    });
+}

@@ -1,0 +1,193 @@
+//! Streams that are read with a cursor: events, logs, taps on channels; and messages sent by hand.
+
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
+
+use tokio::time::timeout;
+
+use super::{Server, not_found};
+use crate::{
+    io::{clock::Stopwatch, telemetry::Record},
+    runtime::{
+        channel::{Loss, Tap, Tapped},
+        instance::Message,
+        node::{
+            api::{ApiError, ErrorCode, Event, LogsFrom, Page, TapRecord, WAIT_MAX, waiting},
+            wiring,
+        },
+    },
+    words::{ChannelName, InstancePath, PortPath, Value},
+};
+
+/// The most events in one page.
+const EVENTS_PAGE: usize = 512;
+
+/// The most taps that are open at once; each costs its channel a little.
+const TAPS_MAX: usize = 64;
+
+/// How often an open tap is looked at while its reader waits.
+const TAP_PERIOD: Duration = Duration::from_millis(20);
+
+/// How long a component has to take, or answer, a message sent by hand.
+const SEND_LIMIT: Duration = Duration::from_secs(8);
+
+/// The taps that readers opened, by cursor.
+#[derive(Default)]
+pub(super) struct Taps {
+    open: BTreeMap<u64, OpenTap>,
+    n_opened: u64,
+}
+
+struct OpenTap {
+    channel: ChannelName,
+    tap: Rc<RefCell<Tap>>,
+    read: Stopwatch,
+}
+
+impl Server {
+    /// What happens, from a cursor on.
+    pub(super) async fn watch(&self, cursor: Option<u64>, wait_ms: u64) -> Page<Event> {
+        let mut grown = self.world.journal.borrow().grown();
+        let page = self.world.journal.borrow().since(cursor, EVENTS_PAGE);
+        if !page.items.is_empty() || wait_ms == 0 {
+            return page;
+        }
+        let from = page.next;
+        let news = async { while *grown.borrow_and_update() <= from && grown.changed().await.is_ok() {} };
+        // Whether news came or the wait is over: the page says.
+        let _ = timeout(waiting(wait_ms), news).await;
+        self.world.journal.borrow().since(Some(from), EVENTS_PAGE)
+    }
+
+    /// Log records of this node, or of an instance on it.
+    pub(super) async fn logs(
+        &self,
+        from: &LogsFrom,
+        cursor: Option<u64>,
+        n: usize,
+        wait_ms: u64,
+    ) -> Result<Page<Record>, ApiError> {
+        let Some(logs) = &self.options.logs else {
+            return Err(ApiError::new(ErrorCode::Refused, "this node keeps no logs"));
+        };
+        let me = self.world.me.as_str();
+        let instance = match from {
+            LogsFrom::Node(_) => None,
+            LogsFrom::Instance(path) => Some(path.to_string()),
+        };
+        let wanted = |record: &Record| {
+            record.node.as_deref().is_none_or(|node| node == me)
+                && instance.as_deref().is_none_or(|instance| record.instance.as_deref() == Some(instance))
+        };
+        let watch = Stopwatch::start();
+        loop {
+            let slice = logs.read(cursor, n, wanted);
+            let left = waiting(wait_ms).saturating_sub(watch.elapsed());
+            if !slice.records.is_empty() || left.is_zero() {
+                return Ok(Page { items: slice.records, next: slice.next, n_missed: slice.n_missed });
+            }
+            // Whether something came or the wait is over: the next look says.
+            let _ = timeout(left, logs.changed(slice.next)).await;
+        }
+    }
+
+    /// Messages that pass through this node's fragment of a channel.
+    pub(super) async fn tail(
+        &self,
+        channel: ChannelName,
+        cursor: Option<u64>,
+        filter: Option<String>,
+        n: usize,
+        wait_ms: u64,
+    ) -> Result<Page<TapRecord>, ApiError> {
+        let filter = filter.as_deref().map(super::filter::Filter::parse).transpose()?;
+        let id = match cursor {
+            Some(id) => id,
+            None => self.open_tap(&channel)?,
+        };
+        let found = self.taps.borrow().open.get(&id).map(|open| (open.channel.clone(), open.tap.clone()));
+        let Some((tapped, tap)) = found else {
+            return Err(not_found("the tap has ended, since nobody read it; start again without a cursor"));
+        };
+        if tapped != channel {
+            return Err(not_found(format!("the tap is on \"{tapped}\", not on \"{channel}\"")));
+        }
+        let watch = Stopwatch::start();
+        let mut items = Vec::new();
+        loop {
+            while items.len() < n {
+                let Some(sample) = tap.borrow_mut().try_next() else { break };
+                let record = record(sample);
+                if filter.as_ref().is_none_or(|filter| filter.holds(&record)) {
+                    items.push(record);
+                }
+            }
+            if !items.is_empty() || watch.elapsed() >= waiting(wait_ms) {
+                break;
+            }
+            tokio::time::sleep(TAP_PERIOD).await;
+        }
+        if let Some(open) = self.taps.borrow_mut().open.get_mut(&id) {
+            open.read = Stopwatch::start();
+        }
+        let n_missed = tap.borrow().missed();
+        Ok(Page { items, next: id, n_missed })
+    }
+
+    fn open_tap(&self, channel: &ChannelName) -> Result<u64, ApiError> {
+        let handle = wiring::channel(&self.world, channel).ok_or_else(|| {
+            not_found(format!("no port on \"{}\" is bound to a channel \"{channel}\"", self.world.me))
+                .help("ask a node that has a component on it: `--node ADDRESS`")
+        })?;
+        let door = wiring::door(&handle).map_err(not_found)?;
+        let mut taps = self.taps.borrow_mut();
+        taps.open.retain(|_, open| open.read.elapsed() < WAIT_MAX * 2);
+        if taps.open.len() >= TAPS_MAX {
+            return Err(ApiError::new(ErrorCode::Refused, format!("{TAPS_MAX} taps are open already")));
+        }
+        taps.n_opened += 1;
+        let id = taps.n_opened;
+        let tap = Rc::new(RefCell::new(door.tap()));
+        taps.open.insert(id, OpenTap { channel: channel.clone(), tap, read: Stopwatch::start() });
+        Ok(id)
+    }
+
+    /// Puts a message into an input port of this node.
+    pub(super) async fn send(&self, to: &PortPath, value: Value, reply: bool) -> Result<Option<Value>, ApiError> {
+        let path = InstancePath::Component(to.node.clone(), to.component.clone());
+        let handle = self.world.instances.borrow().at(&path).map(|slot| slot.handle.clone());
+        let handle =
+            handle.ok_or_else(|| not_found(format!("no component \"{path}\" runs on \"{}\"", self.world.me)))?;
+        let failed =
+            |failure: crate::runtime::instance::Failure| ApiError::new(ErrorCode::Refused, failure.to_string());
+        let answer = handle.call(to.port.as_str(), Message::new(value), SEND_LIMIT).await.map_err(failed)?;
+        if !reply {
+            return Ok(None);
+        }
+        let value = answer.to_value().map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
+        Ok(Some(value))
+    }
+}
+
+/// Why a message was lost, in words.
+fn lost(loss: Loss) -> String {
+    let words = match loss {
+        Loss::NoReceiver => "no receiver",
+        Loss::Full => "what is kept had reached its bound",
+        Loss::NodeLost => "the receiver's node was away for too long",
+        Loss::ReceiverRemoved => "the receiver was removed",
+        Loss::GivenUp => "tried as often as the channel allows",
+        Loss::Unreadable => "the receiver could not read it",
+    };
+    words.to_owned()
+}
+
+fn record(sample: Tapped) -> TapRecord {
+    TapRecord {
+        at: sample.at,
+        from: sample.from,
+        to: sample.to.into_iter().collect(),
+        value: sample.value,
+        elapsed_us: sample.latency_us,
+        lost: sample.lost.map(lost),
+    }
+}

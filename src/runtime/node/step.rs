@@ -1,0 +1,247 @@
+//! How each step of a plan is done: the only place where the running system changes.
+//!
+//! Every step is idempotent, and does nothing where its subject is not there: a plan that was cut short by a crash is done
+//! again, or undone, from whatever was reached.
+
+use std::{rc::Rc, sync::Arc, time::Duration};
+
+use super::{handover, instances::Slot, wiring, world::World};
+use crate::{
+    io::clock,
+    logic::{
+        gossip::InstanceState,
+        plan::{Adaptation, Blueprint, End, HandOver, StateFrom, Subject},
+        restart::Restarts,
+    },
+    model::Dictionary,
+    runtime::instance::{Birth, Condition, Failure, Handle},
+    words::{AttributeName, InstancePath, NodeName},
+};
+
+/// Does a step. Whoever undoes one does its inverse.
+///
+/// # Errors
+/// Why it could not be done, in words for the report.
+pub(super) async fn perform(world: Rc<World>, step: Adaptation, limit: Duration) -> Result<(), String> {
+    if matches!(step, Adaptation::UpdateInstance { .. } | Adaptation::StartInstance(_)) {
+        // All bindings are made by now: channels hear of them at once. Not before: what is unbound only to be bound again (an
+        // upgrade, say) must not look gone, since a channel gives up what it keeps for who is gone.
+        wiring::tell_channels(&world);
+    }
+    match step {
+        Adaptation::StopInstance(subject) => stop(&world, &subject, limit).await,
+        Adaptation::RemoveBinding(end) => unbind(&world, end, limit).await,
+        Adaptation::RemoveInstance { blueprint, hand_over } => remove(&world, &blueprint, hand_over, limit).await,
+        Adaptation::AddInstance { blueprint, state } => add(&world, blueprint, state, limit).await,
+        Adaptation::AddBinding(end) => bind(&world, end, limit).await,
+        Adaptation::UpdateDictionary { subject, attribute, after, .. } => {
+            note_value(&world, &subject, attribute, after);
+            Ok(())
+        }
+        Adaptation::UpdateInstance { subject, after, .. } => update(&world, &subject, after, limit).await,
+        Adaptation::StartInstance(subject) => start(&world, &subject, limit).await,
+        Adaptation::StopSelf(_) => {
+            world.stop_wanted.set(true);
+            Ok(())
+        }
+        // Types are linked into the binary: what a plan may use was checked before it began.
+        Adaptation::RemoveTypeDef(_)
+        | Adaptation::RemoveDeployUnit(_)
+        | Adaptation::AddDeployUnit(_)
+        | Adaptation::AddTypeDef { .. } => Ok(()),
+    }
+}
+
+/// The handle of what is there, if it is the subject.
+fn handle_of(world: &World, subject: &Subject) -> Option<Handle> {
+    world.instances.borrow().of(subject).map(|slot| slot.handle.clone())
+}
+
+/// Notes how the subject is from now on.
+fn becomes(world: &World, subject: &Subject, state: InstanceState, cause: &str) {
+    if let Some(slot) = world.instances.borrow_mut().of_mut(subject) {
+        slot.becomes(state, cause);
+    }
+}
+
+fn hosted(subject: &Subject) -> Option<&NodeName> {
+    match &subject.path {
+        InstancePath::Node(name) => Some(name),
+        _ => None,
+    }
+}
+
+async fn start(world: &Rc<World>, subject: &Subject, limit: Duration) -> Result<(), String> {
+    if let Some(node) = hosted(subject) {
+        return super::hosted::start(world, node, limit).await;
+    }
+    let Some(handle) = handle_of(world, subject) else { return Ok(()) };
+    becomes(world, subject, InstanceState::Starting, "");
+    match handle.start(limit).await {
+        Ok(()) => {
+            becomes(world, subject, InstanceState::Running, "");
+            Ok(())
+        }
+        Err(failure) => Err(failed(world, subject, &failure)),
+    }
+}
+
+async fn stop(world: &Rc<World>, subject: &Subject, limit: Duration) -> Result<(), String> {
+    if let Some(node) = hosted(subject) {
+        return super::hosted::stop(world, node, limit).await;
+    }
+    let Some(handle) = handle_of(world, subject) else { return Ok(()) };
+    match handle.stop(limit).await {
+        Ok(()) => {
+            becomes(world, subject, InstanceState::Stopped, "");
+            Ok(())
+        }
+        // What has crashed does not run: that is what was wanted.
+        Err(Failure::Condition { .. } | Failure::Gone) => Ok(()),
+        Err(failure) => Err(failed(world, subject, &failure)),
+    }
+}
+
+/// Notes a failure in the table, and gives it in words.
+fn failed(world: &World, subject: &Subject, failure: &Failure) -> String {
+    let state = if matches!(failure, Failure::Zombie { .. }) { InstanceState::Zombie } else { InstanceState::Failed };
+    let cause = failure.to_string();
+    if let Some(slot) = world.instances.borrow_mut().of_mut(subject) {
+        if let (InstanceState::Zombie, Some(place)) = (state, slot.place) {
+            world.placement.borrow_mut().condemn(place);
+        }
+        slot.becomes(state, cause.as_str());
+    }
+    cause
+}
+
+async fn add(world: &Rc<World>, blueprint: Blueprint, state: StateFrom, limit: Duration) -> Result<(), String> {
+    let subject = blueprint.subject.clone();
+    if let Some(node) = hosted(&subject) {
+        return super::hosted::add(world, node, &blueprint);
+    }
+    if matches!(subject.path, InstancePath::Group(_)) {
+        // Groups are started and stopped with the node's attachment to them, by the node actor.
+        return Ok(());
+    }
+    if world.instances.borrow().of(&subject).is_some() {
+        return Ok(());
+    }
+    let handle = create(world, &blueprint)?;
+    let made = async {
+        handle.ready(limit).await.map_err(|failure| failure.to_string())?;
+        handover::restore(world, &subject, &state, &handle, limit).await
+    };
+    if let Err(cause) = made.await {
+        discard(world, &subject, limit).await;
+        return Err(cause);
+    }
+    becomes(world, &subject, InstanceState::Stopped, "");
+    if let InstancePath::Channel(channel) = &subject.path {
+        world.wires.borrow_mut().tell_again(channel);
+    }
+    Ok(())
+}
+
+/// Makes an instance and puts it into the table.
+fn create(world: &Rc<World>, blueprint: &Blueprint) -> Result<Handle, String> {
+    let subject = &blueprint.subject;
+    let Some(bundle) = world.catalog.get(&subject.type_ref) else {
+        return Err(format!("this binary brings no type {}", subject.type_ref));
+    };
+    let (place, arbiter) = world.placement.borrow_mut().place();
+    let birth = Birth {
+        path: subject.path.clone(),
+        life: world.instances.borrow_mut().next_life(),
+        definition: bundle.definition.clone(),
+        dictionary: blueprint.values.clone(),
+        arbiter,
+        environment: world.environment(),
+    };
+    let handle = world.catalog.create(birth).map_err(|failure| {
+        world.placement.borrow_mut().release(place);
+        failure.to_string()
+    })?;
+    world.instances.borrow_mut().insert(Slot {
+        subject: subject.clone(),
+        policy: bundle.restart,
+        handle: handle.clone(),
+        place: Some(place),
+        values: blueprint.values.clone(),
+        state: InstanceState::Starting,
+        cause: "".into(),
+        since: clock::now(),
+        restarts: Restarts::default(),
+        n_restarts: 0,
+        kept: None,
+    });
+    Ok(handle)
+}
+
+async fn remove(world: &Rc<World>, blueprint: &Blueprint, hand_over: HandOver, limit: Duration) -> Result<(), String> {
+    let subject = &blueprint.subject;
+    if let Some(node) = hosted(subject) {
+        return super::hosted::remove(world, node, limit).await;
+    }
+    let Some(handle) = handle_of(world, subject) else { return Ok(()) };
+    handover::keep(world, subject, &hand_over, &handle, limit).await?;
+    if matches!(hand_over, HandOver::Upgrade { .. } | HandOver::Move { .. }) {
+        wiring::return_waiting(world, &subject.path, handle.take_waiting());
+    }
+    discard(world, subject, limit).await;
+    Ok(())
+}
+
+/// Ends an instance and clears its slot, whatever its code does.
+async fn discard(world: &Rc<World>, subject: &Subject, limit: Duration) {
+    let Some(slot) = take(world, subject) else { return };
+    let ended = slot.handle.end(limit).await;
+    let Some(place) = slot.place else { return };
+    let mut placement = world.placement.borrow_mut();
+    if ended.is_err() || slot.handle.condition() == Condition::Zombie {
+        tracing::error!(instance = %subject.path, "an instance blocks its thread and was left behind");
+        placement.condemn(place);
+    }
+    placement.release(place);
+}
+
+fn take(world: &World, subject: &Subject) -> Option<Slot> {
+    let mut instances = world.instances.borrow_mut();
+    instances.of(subject)?;
+    instances.remove(&subject.path)
+}
+
+async fn bind(world: &Rc<World>, end: End, limit: Duration) -> Result<(), String> {
+    world.wires.borrow_mut().attach(end.clone());
+    if end.binding.port.node == world.me { wiring::connect(world, &end, limit).await } else { Ok(()) }
+}
+
+async fn unbind(world: &Rc<World>, end: End, limit: Duration) -> Result<(), String> {
+    world.wires.borrow_mut().detach(&end);
+    if end.binding.port.node == world.me { wiring::disconnect(world, &end, limit).await } else { Ok(()) }
+}
+
+fn note_value(world: &World, subject: &Subject, attribute: AttributeName, value: Option<Arc<str>>) {
+    if let Some(slot) = world.instances.borrow_mut().of_mut(subject) {
+        match value {
+            Some(value) => slot.values.set(attribute, value),
+            None => slot.values.unset(&attribute),
+        };
+    }
+}
+
+async fn update(world: &Rc<World>, subject: &Subject, values: Dictionary, limit: Duration) -> Result<(), String> {
+    if let Some(node) = hosted(subject) {
+        return super::hosted::update(world, node, &values);
+    }
+    let Some(handle) = handle_of(world, subject) else { return Ok(()) };
+    if let Some(slot) = world.instances.borrow_mut().of_mut(subject) {
+        slot.values = values.clone();
+    }
+    handle.update(values, limit).await.map_err(|failure| failed_update(world, subject, &failure))
+}
+
+/// An update that was refused leaves the instance as it was; one that crashed it does not.
+fn failed_update(world: &World, subject: &Subject, failure: &Failure) -> String {
+    if failure.is_crash() { failed(world, subject, failure) } else { failure.to_string() }
+}

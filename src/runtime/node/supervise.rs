@@ -1,0 +1,136 @@
+//! Supervision: what crashed is started again, with growing delays, until it has crashed too often.
+//!
+//! Actors do not come back by themselves: a panic closes an actix mailbox. So the shell of an instance outlives its code, and
+//! the node makes the code anew. State comes back from the last checkpoint.
+
+use std::{rc::Rc, sync::Arc, time::Duration};
+
+use tokio::time::{interval, sleep};
+
+use super::{api::What, handover, world::World};
+use crate::{
+    io::clock,
+    logic::{
+        gossip::InstanceState,
+        plan::{StateFrom, Subject},
+        restart::Verdict,
+    },
+    runtime::instance::{Condition, Ended, Failure},
+    words::InstancePath,
+};
+
+/// An instance ended or failed without being asked. Gives the delay after which to start it again, or `None` when it stays down.
+pub(super) fn ended(world: &Rc<World>, ended: &Ended) -> Option<(Arc<Subject>, Duration)> {
+    let mut instances = world.instances.borrow_mut();
+    let slot = instances.at_mut(&ended.path).filter(|slot| slot.handle.life() == ended.life)?;
+    if slot.state != InstanceState::Running {
+        // It crashed in a step of a plan, or while it waited for its restart: whoever waits for the step knows.
+        return None;
+    }
+    let cause = ended.failure.to_string();
+    let subject = slot.subject.clone();
+    let now = clock::now();
+    let verdict = match &ended.failure {
+        // Its thread is lost: another life would find the same fate, and cost another thread.
+        Failure::Zombie { .. } => Verdict::GiveUp,
+        _ => slot.restarts.crashed(&slot.policy, now),
+    };
+    let me = Some(world.me.clone());
+    match verdict {
+        Verdict::RestartAt(at) => {
+            let delay = at.since(now);
+            slot.becomes(InstanceState::Restarting, cause.as_str());
+            let in_ms = delay.as_millis() as u64;
+            tracing::warn!(instance = %ended.path, cause, in_ms, "crashed; to be started again");
+            let event = What::Restarting { path: ended.path.clone(), cause, in_ms };
+            world.journal.borrow_mut().note(me, event);
+            Some((subject, delay))
+        }
+        Verdict::GiveUp => {
+            let state = if matches!(ended.failure, Failure::Zombie { .. }) {
+                InstanceState::Zombie
+            } else {
+                InstanceState::Failed
+            };
+            slot.becomes(state, cause.as_str());
+            tracing::error!(instance = %ended.path, cause, "crashed too often; stays down until the model changes");
+            world.journal.borrow_mut().note(me, What::Failed { path: ended.path.clone(), cause });
+            None
+        }
+    }
+}
+
+/// Starts a crashed instance again after its delay, unless a plan was faster. Gives what went wrong, to be treated as one more
+/// crash.
+pub(super) async fn revive(world: Rc<World>, subject: Arc<Subject>, delay: Duration, limit: Duration) -> Option<Ended> {
+    sleep(delay).await;
+    let handle = world.instances.borrow().of(&subject).map(|slot| (slot.handle.clone(), slot.state))?;
+    let (handle, InstanceState::Restarting) = handle else { return None };
+    let revived = async {
+        handle.revive(limit).await?;
+        let restored = handover::restore(&world, &subject, &StateFrom::Kept, &handle, limit).await;
+        restored.map_err(Failure::Other)?;
+        handle.start(limit).await
+    };
+    let result = revived.await;
+    let mut instances = world.instances.borrow_mut();
+    let slot = instances.of_mut(&subject)?;
+    slot.n_restarts += 1;
+    match result {
+        Ok(()) => {
+            slot.becomes(InstanceState::Running, "");
+            tracing::info!(instance = %subject.path, n_restarts = slot.n_restarts, "started again");
+            world.journal.borrow_mut().note(Some(world.me.clone()), What::Started { path: subject.path.clone() });
+            None
+        }
+        Err(failure) => {
+            // Counted as a crash of a running instance, so that it is tried again, but not for ever.
+            slot.becomes(InstanceState::Running, "");
+            Some(Ended { path: subject.path.clone(), life: handle.life(), failure })
+        }
+    }
+}
+
+/// Keeps the states of running components on disk, now and then: what a crash may lose is bounded by the period.
+pub(super) async fn checkpoints(world: Rc<World>, period: Duration, limit: Duration) {
+    let mut ticks = interval(period);
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        let running: Vec<_> = world
+            .instances
+            .borrow()
+            .iter()
+            .filter(|slot| {
+                slot.state == InstanceState::Running && matches!(slot.subject.path, InstancePath::Component(..))
+            })
+            .map(|slot| (slot.subject.clone(), slot.handle.clone()))
+            .collect();
+        for (subject, handle) in running {
+            if handle.condition() != Condition::Running {
+                continue;
+            }
+            match handle.snapshot(limit).await {
+                Ok(state) => keep_if_changed(&world, &subject, &state).await,
+                Err(failure) => tracing::debug!(instance = %subject.path, %failure, "no checkpoint"),
+            }
+        }
+    }
+}
+
+async fn keep_if_changed(world: &Rc<World>, subject: &Subject, state: &crate::words::Value) {
+    let is_nothing = state.is_null() || state.as_object().is_some_and(serde_json::Map::is_empty);
+    let hash = blake3::hash(state.to_string().as_bytes());
+    let is_known = world.instances.borrow().of(subject).is_none_or(|slot| slot.kept == Some(hash));
+    if is_nothing || is_known {
+        return;
+    }
+    match handover::save(world, subject, state, None).await {
+        Ok(()) => {
+            if let Some(slot) = world.instances.borrow_mut().of_mut(subject) {
+                slot.kept = Some(hash);
+            }
+        }
+        Err(cause) => tracing::warn!(instance = %subject.path, cause, "its state could not be kept"),
+    }
+}

@@ -1,0 +1,124 @@
+//! What the steps of a plan work on: everything that runs on this node, shared by the tasks of its arbiter.
+
+use std::{
+    cell::{Cell, OnceCell, RefCell},
+    rc::Rc,
+    sync::Arc,
+};
+
+use tokio::sync::{Notify, watch};
+
+use super::{
+    adapt::Progress, disk::Disk, hosted::HostedNodes, instances::Instances, journal::Journal, placement::Placement,
+    wires::Wires,
+};
+use crate::{
+    io::{clock::Stopwatch, engine::Router},
+    logic::gossip::RevisionId,
+    model::Model,
+    runtime::{
+        group::GroupHandle,
+        instance::{Catalog, Environment, Handle},
+    },
+    words::NodeName,
+};
+
+/// Everything that runs on a node. Lives on the node's arbiter; no borrow is held over an await.
+pub(super) struct World {
+    /// This node.
+    pub(super) me: NodeName,
+    /// The types that this binary brings.
+    pub(super) catalog: Arc<Catalog>,
+    /// The network.
+    pub(super) router: Router,
+    /// The store.
+    pub(super) disk: Disk,
+    /// What runs.
+    pub(super) instances: RefCell<Instances>,
+    /// The nodes that this one hosts.
+    pub(super) hosted: RefCell<HostedNodes>,
+    /// Who hangs on which channel.
+    pub(super) wires: RefCell<Wires>,
+    /// Which thread has room.
+    pub(super) placement: RefCell<Placement>,
+    /// What happened lately.
+    pub(super) journal: RefCell<Journal>,
+    /// Set by the plan that stops this node; obeyed when its outcome is told.
+    pub(super) stop_wanted: Cell<bool>,
+    /// The model that runs here: the last one adopted.
+    pub(super) running: RefCell<Model>,
+    /// The revision that it is from.
+    pub(super) adopted: RefCell<Option<RevisionId>>,
+    /// Told when the node is to end.
+    pub(super) stop: Notify,
+    /// Whether a failed adaptation could not be undone: the next one starts from scratch.
+    pub(super) is_degraded: Cell<bool>,
+    /// How the adaptation under way goes.
+    pub(super) progress: watch::Sender<Progress>,
+    /// Since when this node runs.
+    pub(super) started: Stopwatch,
+    environment: OnceCell<Arc<Environment>>,
+    group: OnceCell<(Handle, GroupHandle)>,
+}
+
+impl World {
+    /// A world in which nothing runs yet.
+    pub(super) fn new(
+        me: NodeName,
+        catalog: Arc<Catalog>,
+        router: Router,
+        disk: Disk,
+        n_workers: usize,
+        hosted: HostedNodes,
+    ) -> Rc<World> {
+        Rc::new(World {
+            me,
+            catalog,
+            router,
+            disk,
+            instances: RefCell::default(),
+            hosted: RefCell::new(hosted),
+            wires: RefCell::default(),
+            placement: RefCell::new(Placement::new(n_workers)),
+            journal: RefCell::default(),
+            stop_wanted: Cell::new(false),
+            running: RefCell::default(),
+            adopted: RefCell::default(),
+            stop: Notify::new(),
+            is_degraded: Cell::new(false),
+            progress: watch::Sender::default(),
+            started: Stopwatch::start(),
+            environment: OnceCell::new(),
+            group: OnceCell::new(),
+        })
+    }
+
+    /// Says what instances are offered. Once, when the node actor has an address.
+    pub(super) fn offer(&self, environment: Environment) {
+        let first = self.environment.set(Arc::new(environment));
+        debug_assert!(first.is_ok(), "the environment is set once");
+    }
+
+    /// What instances are offered.
+    pub(super) fn environment(&self) -> Arc<Environment> {
+        self.environment.get().expect("set when the node actor starts, before any instance").clone()
+    }
+
+    /// Keeps the group that this node was started with. Once.
+    pub(super) fn keep_group(&self, handle: Handle, group: GroupHandle) {
+        let first = self.group.set((handle, group));
+        debug_assert!(first.is_ok(), "a node is started with one group");
+    }
+
+    /// The group that this node was started with.
+    pub(super) fn group(&self) -> Option<&GroupHandle> {
+        self.group.get().map(|(_, group)| group)
+    }
+
+    /// Says in the group what runs here now.
+    pub(super) fn tell_group(&self) {
+        if let Some(group) = self.group() {
+            group.set_report(self.instances.borrow().report());
+        }
+    }
+}
