@@ -10,6 +10,7 @@ pub mod model;
 pub mod runtime;
 pub mod words;
 
+pub use doors::binary::{Binary, node};
 pub use enact_macros::{Component, component};
 pub use runtime::component::{Error, Message, ParamType, Result, from_value, prelude, testing, to_value};
 
