@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use enact::model::{Model, change, check::check, digest, json, kmf};
+use proptest::prelude::*;
 use serde_json::Value;
 
 /// Where the shared cases are; nothing when this checkout stands alone.
@@ -170,4 +171,27 @@ fn the_digest_of_a_model_stays_what_it_is() {
     let digest = digest::of(&json::read(&golden("rich.json")).unwrap());
     assert_eq!(digest.short(), "9da7846d");
     assert_eq!(digest.to_string().parse(), Ok(digest));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_damaged_file_is_a_model_or_an_error_and_never_a_panic(
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..40usize), 1..6),
+    ) {
+        for name in ["rich.json", "rich.kevoree.json"] {
+            let mut bytes = golden(name).into_bytes();
+            for (at, byte, n_bytes) in &damage {
+                let at = at.index(bytes.len());
+                let end = (at + n_bytes).min(bytes.len());
+                bytes.splice(at..end, [*byte]);
+            }
+            let text = String::from_utf8_lossy(&bytes);
+            for model in [json::read(&text).ok(), kmf::read(&text).ok()].into_iter().flatten() {
+                check(&model);
+                prop_assert_eq!(json::read(&json::write(&model)), Ok(model));
+            }
+        }
+    }
 }
