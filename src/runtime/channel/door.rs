@@ -28,6 +28,9 @@ use super::{
     wiring::Wiring,
 };
 
+/// How often the clock is read for senders that are faster than the fragment: it costs as much as putting a letter in.
+const LETTERS_PER_MARK: u64 = 64;
+
 /// A channel's fragment on this node, for the node: a facet of its `Handle`. Every method may be called from any thread; none
 /// waits but [`Door::counters`].
 #[derive(Debug)]
@@ -85,8 +88,12 @@ pub(super) enum Order {
 #[derive(Debug)]
 struct State {
     letters: VecDeque<Letter>,
-    /// When the first of the letters came.
-    since: Time,
+    /// When some of the letters came, by their number: every one that found the queue empty, and each of so many. What lies
+    /// between is taken for as old as the one before.
+    marks: VecDeque<(u64, Time)>,
+    /// Letters that ever came.
+    n_put: u64,
+    /// Not bounded by number: the node waits for its adaptations, and each receiver's bell rings once until it is answered.
     orders: VecDeque<Order>,
     shell: Option<Waker>,
     senders: Vec<Waker>,
@@ -102,7 +109,8 @@ impl Door {
     pub(super) fn new(policy: Policy, carries_calls: bool) -> Arc<Door> {
         let state = State {
             letters: VecDeque::new(),
-            since: Time::default(),
+            marks: VecDeque::new(),
+            n_put: 0,
             orders: VecDeque::new(),
             shell: None,
             senders: Vec::new(),
@@ -192,8 +200,13 @@ impl Door {
     pub(super) fn take_letters(&self, n: usize, into: &mut VecDeque<Letter>) -> (Time, u64) {
         let mut state = self.lock();
         let n = n.min(state.letters.len());
+        state.forget_old_marks();
+        let since = state.marks.front().map_or_else(Time::default, |(_, time)| *time);
         into.extend(state.letters.drain(..n));
-        let found = (state.since, mem::take(&mut state.n_refused));
+        if state.letters.is_empty() {
+            state.marks.clear();
+        }
+        let found = (since, mem::take(&mut state.n_refused));
         if state.letters.len() <= state.policy.capacity / 2 {
             state.is_overrun = false;
             wake_all(state);
@@ -270,14 +283,27 @@ impl Door {
                 }
             }
         }
-        if state.letters.is_empty() {
-            state.since = self.clock.now();
+        if state.letters.is_empty() || state.n_put.is_multiple_of(LETTERS_PER_MARK) {
+            let mark = (state.n_put, self.clock.now());
+            state.marks.push_back(mark);
+            state.forget_old_marks();
         }
+        state.n_put += 1;
         state.letters.push_back(letter);
         wake(state);
         // After the lock: dropping a message runs code of users.
         drop(displaced);
         Ok(())
+    }
+}
+
+impl State {
+    /// Forgets the marks of letters that are gone, but for the one that says how old the first letter is.
+    fn forget_old_marks(&mut self) {
+        let first = self.n_put - self.letters.len() as u64;
+        while self.marks.get(1).is_some_and(|(number, _)| *number <= first) {
+            self.marks.pop_front();
+        }
     }
 }
 
