@@ -240,14 +240,14 @@ async fn a_message_crosses_to_another_node_and_a_broken_way_loses_none() {
     let (net, a, b) = two_nodes().await;
     let path = port("b", "x", "input");
     let (_, from) = a.channel::<Broadcast>(&[]).await;
-    from.rewire(wiring(&[path.clone()], &["a"]));
+    from.rewire(wiring(std::slice::from_ref(&path), &["a"]));
     let sink = from.sink(port("a", "s", "out"));
     // The other node is not there yet with its fragment: messages wait.
     send(&sink, 0..3).await;
     let (_, to) = b.channel::<Broadcast>(&[]).await;
     let x = b.collector("x").await;
     to.open(path.clone(), x.inlet("input").unwrap());
-    to.rewire(wiring(&[path.clone()], &["a"]));
+    to.rewire(wiring(std::slice::from_ref(&path), &["a"]));
     eventually("x has three", async || seen(&x).await == numbers(0..3)).await;
     net.split(&["a"], &["b"]);
     for n in 3..13 {
@@ -274,7 +274,7 @@ async fn what_a_receiver_did_not_handle_moves_with_it_to_another_node() {
     let (_, door_b) = b.channel::<Broadcast>(&[]).await;
     let x = a.collector("x").await;
     door_a.open(here.clone(), x.inlet("input").unwrap());
-    door_a.rewire(wiring(&[here.clone()], &["a"]));
+    door_a.rewire(wiring(std::slice::from_ref(&here), &["a"]));
     let sink = door_a.sink(port("a", "s", "out"));
     send(&sink, 0..2).await;
     eventually("x has two", async || seen(&x).await == numbers(0..2)).await;
@@ -288,7 +288,7 @@ async fn what_a_receiver_did_not_handle_moves_with_it_to_another_node() {
     let waiting = x.take_waiting().into_iter().map(|(_, message)| message).collect();
     door_a.take_back(here, waiting);
     x.end(LIMIT).await.unwrap();
-    door_a.rewire(wiring(&[there.clone()], &["a"]));
+    door_a.rewire(wiring(std::slice::from_ref(&there), &["a"]));
     let moved = b.collector("x").await;
     moved.restore("1.0.0", state, LIMIT).await.unwrap();
     door_b.open(there.clone(), moved.inlet("input").unwrap());
@@ -306,7 +306,7 @@ async fn a_call_crosses_to_another_node_and_its_reply_comes_back() {
     let x = b.collector("x").await;
     to.open(path.clone(), x.inlet("double").unwrap());
     for door in [&from, &to] {
-        door.rewire(wiring(&[path.clone()], &["a"]));
+        door.rewire(wiring(std::slice::from_ref(&path), &["a"]));
     }
     let sink = from.sink(port("a", "s", "out"));
     let call = async |n: u64| {
@@ -340,7 +340,7 @@ async fn ends_with_different_schemas_meet_in_the_form_that_describes_itself() {
     let man = b.component(component::bundle::<Weatherman>(), "man").await;
     to.open(path.clone(), man.inlet("input").unwrap());
     for door in [&from, &to] {
-        door.rewire(wiring(&[path.clone()], &["a"]));
+        door.rewire(wiring(std::slice::from_ref(&path), &["a"]));
     }
     let sink = from.sink(port("a", "s", "out"));
     let newer = Newer { celsius: 2.5, humidity: Some(0.5) };
@@ -434,7 +434,7 @@ async fn a_tap_shows_messages_and_what_became_of_them() {
     let x = node.collector("x").await;
     let path = port("a", "x", "input");
     door.open(path.clone(), x.inlet("input").unwrap());
-    door.rewire(wiring(&[path.clone()], &["a"]));
+    door.rewire(wiring(std::slice::from_ref(&path), &["a"]));
     send(&sink, [2]).await;
     let given = tap.next().await.unwrap();
     assert_eq!(

@@ -123,6 +123,12 @@ fn command(app: &App, name: &'static str) -> clap::Command {
 }
 
 fn run(app: App, name: &str, cli: Cli, term: &mut Term) -> Result<(), Failure> {
+    // Work on files needs no configuration, and a model's `--node` is a name, not an address.
+    let cli = match cli.verb {
+        Verb::Script(args) => return script::run(args),
+        Verb::Model(args) => return model::run(&args),
+        verb => Cli { verb, ..cli },
+    };
     let settings = settings(&cli)?;
     let config = Config::of(&settings).map_err(|faults| Failure::new(Exit::Error, faults.to_string(), ""))?;
     match cli.verb {
@@ -137,8 +143,6 @@ fn run(app: App, name: &str, cli: Cli, term: &mut Term) -> Result<(), Failure> {
         Verb::Config(verb) => show_config(&verb, &settings, term),
         Verb::Completions { shell } => complete::print(shell, name, term),
         Verb::Explain(args) => explain::run(&args, &app.catalog, term),
-        Verb::Script(args) => script::run(args),
-        Verb::Model(args) => model::run(&args),
         Verb::Types(args) if args.local => show::types(&args, &local_types(&app.catalog), term),
         verb => runtime()?.block_on(connected(verb, &app, &config, term)),
     }

@@ -371,10 +371,8 @@ fn moves_upgrades_and_changes_have_their_marks() {
 
     let mut upgraded = before.clone();
     let mut node1 = upgraded.nodes.get(&node("node1")).unwrap().clone();
-    for component in ["ticker"] {
-        let component = node1.to_mut().components.get_mut(&component.parse::<ComponentName>().unwrap()).unwrap();
-        component.to_mut().instance.type_ref = Some(type_ref("Ticker", "2.0.0"));
-    }
+    let ticker = node1.to_mut().components.get_mut(&"ticker".parse::<ComponentName>().unwrap()).unwrap();
+    ticker.to_mut().instance.type_ref = Some(type_ref("Ticker", "2.0.0"));
     upgraded.nodes.insert(node("node1"), node1);
     insta::assert_snapshot!(paint::plain(&Changes::between(&before, &upgraded).render()), @r#"
     node1

@@ -287,11 +287,16 @@ fn unit(base: &str, version: u8) -> DeployUnit {
     }
 }
 
+/// A component: id, type, started, value.
+type RoughComponent = (u64, u8, bool, Option<u8>);
+
+/// A channel: type, started, capacity, fragment value.
+type RoughChannel = (u8, bool, u8, Option<u8>);
+
 #[derive(Clone, Debug)]
 struct Rough {
-    /// For each slot: id, type, started, value.
-    components: Vec<Option<(u64, u8, bool, Option<u8>)>>,
-    channels: Vec<Option<(u8, bool, u8, Option<u8>)>>,
+    components: Vec<Option<RoughComponent>>,
+    channels: Vec<Option<RoughChannel>>,
     bindings: Vec<bool>,
     groups: Vec<Option<(u8, bool, bool)>>,
     hosted: Option<(bool, u8, bool)>,

@@ -7,8 +7,11 @@ use crate::{
     words::Value,
 };
 
+/// Whether an order fulfils an operator.
+type Test = fn(Ordering) -> bool;
+
 /// The operators, the longer ones first.
-const OPERATORS: [(&str, fn(Ordering) -> bool); 6] = [
+const OPERATORS: [(&str, Test); 6] = [
     ("!=", Ordering::is_ne),
     (">=", Ordering::is_ge),
     ("<=", Ordering::is_le),
@@ -22,7 +25,7 @@ const OPERATORS: [(&str, fn(Ordering) -> bool); 6] = [
 pub(super) struct Filter {
     /// `value`, `from` or `to`, then the fields within.
     path: Vec<String>,
-    operator: fn(Ordering) -> bool,
+    operator: Test,
     wanted: Value,
 }
 
