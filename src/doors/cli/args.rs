@@ -46,8 +46,8 @@ pub(crate) struct Shared {
     /// Sets any key of the configuration, as in `--set limits.step=10s`
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
-    /// When to colour
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    /// When to colour: auto, always, never
+    #[arg(long, global = true, value_enum, default_value_t, hide_possible_values = true, value_name = "WHEN")]
     pub(crate) color: Colour,
 }
 
@@ -334,7 +334,7 @@ pub(crate) struct Applying {
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub(crate) timeout: Option<std::time::Duration>,
     /// Output form: table or json
-    #[arg(short, long, value_enum, default_value_t)]
+    #[arg(short, long, value_enum, default_value_t, hide_possible_values = true, value_name = "FORM")]
     pub(crate) output: Output,
 }
 
@@ -363,8 +363,8 @@ pub(crate) struct GetArgs {
     /// The model of this revision (with -o kevs, json, dot, mermaid)
     #[arg(long, value_name = "REVISION", add = ArgValueCandidates::new(complete::revisions))]
     pub(crate) at: Option<Revision>,
-    /// Output form
-    #[arg(short, long, value_enum, default_value_t)]
+    /// Output form: table, wide, tree, json, jsonl, dot, mermaid, kevs
+    #[arg(short, long, value_enum, default_value_t, hide_possible_values = true, value_name = "FORM")]
     pub(crate) output: Output,
     /// Show again whenever it changes
     #[arg(short, long)]
@@ -374,7 +374,7 @@ pub(crate) struct GetArgs {
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
     /// Output form: table, wide, tree, json, jsonl
-    #[arg(short, long, value_enum, default_value_t)]
+    #[arg(short, long, value_enum, default_value_t, hide_possible_values = true, value_name = "FORM")]
     pub(crate) output: Output,
     /// Show again whenever it changes
     #[arg(short, long)]
@@ -399,7 +399,7 @@ pub(crate) struct WatchArgs {
     #[arg(short, value_name = "N")]
     pub(crate) n: Option<usize>,
     /// Output form: table, json, jsonl
-    #[arg(short, long, value_enum, default_value_t)]
+    #[arg(short, long, value_enum, default_value_t, hide_possible_values = true, value_name = "FORM")]
     pub(crate) output: Output,
     /// How long to wait for the revision
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
@@ -412,7 +412,7 @@ pub(crate) struct HistoryArgs {
     #[arg(short, default_value_t = 20)]
     pub(crate) n: usize,
     /// Output form: table, json, jsonl
-    #[arg(short, long, value_enum, default_value_t)]
+    #[arg(short, long, value_enum, default_value_t, hide_possible_values = true, value_name = "FORM")]
     pub(crate) output: Output,
 }
 
@@ -425,7 +425,7 @@ pub(crate) struct DiffArgs {
     #[arg(add = ArgValueCandidates::new(complete::revisions))]
     pub(crate) to: Option<Revision>,
     /// Output form: table, json
-    #[arg(short, long, value_enum, default_value_t)]
+    #[arg(short, long, value_enum, default_value_t, hide_possible_values = true, value_name = "FORM")]
     pub(crate) output: Output,
     /// Ends with 3 when something differs
     #[arg(long)]
@@ -450,7 +450,7 @@ pub(crate) struct LogsArgs {
     #[arg(long, value_name = "LEVEL", value_parser = ["error", "warn", "info", "debug", "trace"])]
     pub(crate) level: Option<String>,
     /// Output form: table, json, jsonl
-    #[arg(short, long, value_enum, default_value_t)]
+    #[arg(short, long, value_enum, default_value_t, hide_possible_values = true, value_name = "FORM")]
     pub(crate) output: Output,
 }
 
@@ -466,7 +466,7 @@ pub(crate) struct TailArgs {
     #[arg(short, value_name = "N")]
     pub(crate) n: Option<usize>,
     /// Output form: table, json, jsonl
-    #[arg(short, long, value_enum, default_value_t)]
+    #[arg(short, long, value_enum, default_value_t, hide_possible_values = true, value_name = "FORM")]
     pub(crate) output: Output,
 }
 
@@ -490,7 +490,7 @@ pub(crate) struct TypesArgs {
     #[arg(long)]
     pub(crate) local: bool,
     /// Output form: table, wide, json, jsonl
-    #[arg(short, long, value_enum, default_value_t)]
+    #[arg(short, long, value_enum, default_value_t, hide_possible_values = true, value_name = "FORM")]
     pub(crate) output: Output,
 }
 
@@ -506,7 +506,7 @@ pub(crate) struct WhyArgs {
     #[arg(add = ArgValueCandidates::new(complete::instances))]
     pub(crate) path: String,
     /// Output form: table, json
-    #[arg(short, long, value_enum, default_value_t)]
+    #[arg(short, long, value_enum, default_value_t, hide_possible_values = true, value_name = "FORM")]
     pub(crate) output: Output,
 }
 
@@ -519,7 +519,7 @@ pub(crate) struct DoctorArgs {
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) data: Option<PathBuf>,
     /// Output form: table, json
-    #[arg(short, long, value_enum, default_value_t)]
+    #[arg(short, long, value_enum, default_value_t, hide_possible_values = true, value_name = "FORM")]
     pub(crate) output: Output,
 }
 
@@ -548,7 +548,7 @@ pub(crate) enum ConfigVerb {
         #[arg(long)]
         origin: bool,
         /// Output form: table, json
-        #[arg(short, long, value_enum, default_value_t)]
+        #[arg(short, long, value_enum, default_value_t, hide_possible_values = true, value_name = "FORM")]
         output: Output,
     },
     /// Print a file with every key, its default and what it is for

@@ -201,7 +201,7 @@ fn advance(bar: &ProgressBar, verdict: &NodeVerdict) {
         NodeVerdict::Adopted { .. } => bar.set_position(bar.length().unwrap_or(1)),
         _ => {}
     }
-    bar.set_message(story(verdict));
+    bar.set_message(story(verdict, false));
     bar.tick();
 }
 
@@ -209,17 +209,22 @@ fn advance(bar: &ProgressBar, verdict: &NodeVerdict) {
 fn line(node: &NodeOutcome, width: usize) -> Option<String> {
     match &node.verdict {
         NodeVerdict::Waiting | NodeVerdict::Working { .. } => None,
-        verdict => Some(format!("  {:<width$}  {}\n", node.node.as_str(), story(verdict))),
+        verdict => Some(format!("  {:<width$}  {}\n", node.node.as_str(), story(verdict, true))),
     }
 }
 
-fn story(verdict: &NodeVerdict) -> String {
+/// What became of it; `counted` says the number of steps too, where no bar does.
+fn story(verdict: &NodeVerdict, counted: bool) -> String {
     match verdict {
         NodeVerdict::Waiting => "waiting".to_owned(),
         NodeVerdict::Working { doing, .. } => doing.clone(),
         NodeVerdict::Adopted { n_steps: 0, unresolved, .. } if unresolved.is_empty() => "nothing to do here".to_owned(),
         NodeVerdict::Adopted { n_steps, elapsed_ms, doing, unresolved } => {
-            let last = if doing.is_empty() { count(*n_steps, "step") } else { format!("{n_steps}/{n_steps}  {doing}") };
+            let last = match (doing.is_empty(), counted) {
+                (true, _) => count(*n_steps, "step"),
+                (false, true) => format!("{n_steps}/{n_steps}  {doing}"),
+                (false, false) => doing.clone(),
+            };
             let trouble: String = unresolved.iter().map(|one| format!("  {} {one}", paint::yellow("!"))).collect();
             format!("{last}  {elapsed_ms} ms{trouble}")
         }

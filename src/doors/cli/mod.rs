@@ -74,12 +74,8 @@ pub struct App {
 /// name it was started by.
 pub fn main(app: App) -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
-    let name = words
-        .first()
-        .and_then(|word| Path::new(word).file_stem())
-        .map_or("enact".into(), |stem| stem.to_string_lossy());
     // Clap wants names that live as long as the program; this one does.
-    let name: &'static str = Box::leak(name.into_owned().into_boxed_str());
+    let name: &'static str = Box::leak(binary_name().into_boxed_str());
     complete::serve(&app, name);
     let cli = match parse(&app, name, words) {
         Ok(cli) => cli,
@@ -98,6 +94,13 @@ pub fn main(app: App) -> ExitCode {
             ExitCode::from(failure.exit as u8)
         }
     }
+}
+
+/// The name that the binary was started by.
+fn binary_name() -> String {
+    let first = std::env::args_os().next();
+    let stem = first.and_then(|word| Path::new(&word).file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+    stem.unwrap_or_else(|| "enact".to_owned())
 }
 
 fn parse(app: &App, name: &'static str, words: Vec<OsString>) -> Result<Cli, clap::Error> {

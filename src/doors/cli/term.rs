@@ -55,6 +55,8 @@ pub struct Term {
     pub live_out: bool,
     /// Whether messages go to a terminal: progress bars and redrawing.
     pub live_err: bool,
+    /// What the binary is called: hints name commands as the user would type them.
+    name: String,
     /// Answers to questions; `None` when nobody can be asked.
     answers: Option<Box<dyn BufRead + Send>>,
 }
@@ -72,6 +74,7 @@ impl Term {
             colour_err: colour.wanted(live_err, variable),
             live_out,
             live_err,
+            name: super::binary_name(),
             answers: asks.then(|| Box::new(io::BufReader::new(io::stdin())) as Box<dyn BufRead + Send>),
         }
     }
@@ -86,6 +89,7 @@ impl Term {
             colour_err: false,
             live_out: false,
             live_err: false,
+            name: "enact".to_owned(),
             answers: answers
                 .map(|text| Box::new(io::Cursor::new(text.to_owned().into_bytes())) as Box<dyn BufRead + Send>),
         };
@@ -107,7 +111,8 @@ impl Term {
 
     /// Says something that is not data. Nobody listening is no failure.
     pub fn say(&mut self, text: &str) {
-        let text = if self.colour_err { text.to_owned() } else { paint::plain(text) };
+        let text = text.replace("`enact ", &format!("`{} ", self.name));
+        let text = if self.colour_err { text } else { paint::plain(&text) };
         let _ = self.err.write_all(text.as_bytes()).and_then(|()| self.err.flush());
     }
 

@@ -9,6 +9,7 @@ mod event;
 mod reply;
 mod request;
 mod snapshot;
+mod status;
 
 use std::{future::Future, pin::Pin};
 
@@ -16,12 +17,12 @@ use serde::{Deserialize, Serialize};
 
 pub use event::{Event, What};
 pub use reply::{
-    Applied, ChannelStatus, Convergence, Counters, Finding, HistoryEntry, Info, InstanceState, InstanceStatus,
-    NodeOutcome, NodePlan, NodeState, NodeStatus, NodeVerdict, OfferedType, OutcomeReply, Page, PlanReply, Reply,
-    Revised, Severity, Status, TapRecord, Verdict, Why, WhyStep,
+    Applied, Finding, HistoryEntry, Info, NodeOutcome, NodePlan, NodeVerdict, OfferedType, OutcomeReply, Page,
+    PlanReply, Reply, Revised, Severity, TapRecord, Verdict, Why, WhyStep,
 };
 pub use request::{LogsFrom, Request, Revision, WAIT_MAX, Wanted, waiting};
 pub use snapshot::Snapshot;
+pub use status::{ChannelStatus, Convergence, Counters, InstanceState, InstanceStatus, NodeState, NodeStatus, Status};
 
 use crate::logic::script::Diagnostic;
 

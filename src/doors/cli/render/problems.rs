@@ -1,5 +1,7 @@
 //! What is wrong with a script, drawn under its lines.
 
+use std::sync::Arc;
+
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
 
 use super::count;
@@ -13,13 +15,13 @@ const DRAWN_MAX: usize = 30;
 
 /// Every problem at its place in the text. `file` is the script's name.
 pub(crate) fn problems(problems: &[Problem], text: &str, file: &str) -> String {
-    let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode()).with_width(110);
+    let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode()).with_width(110).with_links(false);
+    let source = Arc::new(NamedSource::new(file, text.to_owned()));
     let mut drawn = String::new();
     for problem in problems.iter().take(DRAWN_MAX) {
         match problem.span {
             Some(span) if !text.is_empty() => {
-                let report = Report::new(diagnostic(problem, bytes(text, span)))
-                    .with_source_code(NamedSource::new(file, text.to_owned()));
+                let report = Report::new(diagnostic(problem, bytes(text, span))).with_source_code(Arc::clone(&source));
                 // Drawing only fails when the span lies outside of the text; then the line alone tells it.
                 if handler.render_report(&mut drawn, report.as_ref()).is_err() {
                     drawn.push_str(&line(problem));
