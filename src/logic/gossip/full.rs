@@ -54,10 +54,10 @@ impl Packed {
     pub fn unpack(self) -> Registers {
         let mut registers = Registers::default();
         for (element, cells) in self.rows {
-            for (register, stamp_idx, cell) in cells {
-                let Some(stamp) = self.stamps.get(stamp_idx as usize) else { continue };
-                registers.put(&element, &register, Some(Entry { stamp: *stamp, cell }));
-            }
+            let entry = |(register, stamp_idx, cell): PackedCell| {
+                Some((register, Some(Entry { stamp: *self.stamps.get(stamp_idx as usize)?, cell })))
+            };
+            registers.replace(&element, cells.into_iter().filter_map(entry).collect());
         }
         registers.raise_floor(self.floor);
         registers

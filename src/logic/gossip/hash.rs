@@ -33,28 +33,29 @@ pub(super) fn revision(revision: &Revision) -> u128 {
     feed.finish()
 }
 
-struct Feed(blake3::Hasher);
+/// Bytes gathered first and hashed at once: a register has some hundred of them.
+struct Feed(Vec<u8>);
 
 impl Feed {
     fn new(kind: u8) -> Feed {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&[kind]);
-        Feed(hasher)
+        let mut bytes = Vec::with_capacity(160);
+        bytes.push(kind);
+        Feed(bytes)
     }
 
     fn finish(self) -> u128 {
-        let hash = self.0.finalize();
+        let hash = blake3::hash(&self.0);
         u128::from_le_bytes(hash.as_bytes()[..16].try_into().expect("a hash has 32 bytes"))
     }
 
     fn number(&mut self, number: u64) -> &mut Feed {
-        self.0.update(&number.to_le_bytes());
+        self.0.extend_from_slice(&number.to_le_bytes());
         self
     }
 
     fn text(&mut self, text: &str) -> &mut Feed {
         self.number(text.len() as u64);
-        self.0.update(text.as_bytes());
+        self.0.extend_from_slice(text.as_bytes());
         self
     }
 

@@ -8,11 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{
-    Conflict, Origin, Revision, RevisionId, Stamp, Writes, hash,
-    registers::{Entry, Registers},
-    view,
-};
+use super::{Conflict, Origin, Registers, Revision, RevisionId, Stamp, Writes, Written, hash, view};
 use crate::model::{
     Model,
     change::{Element, Register},
@@ -268,13 +264,13 @@ impl History {
         }
     }
 
+    /// Whether the author of a revision that is known had seen all others: the usual case.
+    pub(super) fn is_known_by(&self, revision: &Revision) -> bool {
+        self.heads.iter().all(|head| *head == revision.stamp)
+    }
+
     /// The revisions that the author of this one did not know, with what they wrote.
     pub(super) fn unknown_to(&self, revision: &Revision) -> Vec<(Stamp, Writes)> {
-        // The usual case: it joins all heads, so its author knew everything.
-        let others = |head: &Stamp| *head != revision.stamp && !revision.parents.contains(head);
-        if !self.heads.iter().any(others) {
-            return Vec::new();
-        }
         let mut known = BTreeSet::new();
         let mut open = vec![revision.stamp];
         while let Some(stamp) = open.pop() {
@@ -321,10 +317,8 @@ fn n_cells(writes: &Writes) -> usize {
 }
 
 /// Merges all writes of a revision.
-pub(super) fn write_all(registers: &mut Registers, stamp: Stamp, writes: &Writes) {
-    for written in writes.iter() {
-        for (register, cell) in &written.cells {
-            registers.write(&written.element, register, Entry { stamp, cell: cell.clone() });
-        }
+pub(super) fn write_all(registers: &mut Registers, stamp: Stamp, writes: &[Written]) {
+    for written in writes {
+        registers.write(&written.element, &written.cells, stamp);
     }
 }

@@ -5,6 +5,7 @@
 //! the same model. Pure values: the actor in `runtime::group` reads the clock and obeys.
 
 pub mod board;
+mod catch_up;
 mod conflict;
 pub mod full;
 mod hash;
@@ -15,6 +16,7 @@ pub mod push;
 pub mod registers;
 pub mod replica;
 pub mod report;
+mod revise;
 pub mod revision;
 pub mod stamp;
 mod view;

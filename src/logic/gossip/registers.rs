@@ -4,9 +4,12 @@
 //! the time up to which tombstones are forgotten. What a replica with a floor does not have, and is not newer than the floor,
 //! has been removed.
 
-use std::{collections::BTreeMap, ops::Bound};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
-use imbl::{OrdMap, OrdSet};
+use imbl::{OrdMap, OrdSet, ordmap};
 
 use super::{Stamp, hash};
 use crate::{
@@ -52,8 +55,8 @@ impl Registers {
     }
 
     /// The registers of an element.
-    pub fn row(&self, element: &Element) -> impl Iterator<Item = (&Register, &Entry)> {
-        self.rows.get(element).into_iter().flat_map(|row| row.iter())
+    pub fn row(&self, element: &Element) -> Option<&Row> {
+        self.rows.get(element).map(|row| &**row)
     }
 
     /// All registers in order of element and register.
@@ -86,35 +89,89 @@ impl Registers {
         self.floor
     }
 
-    /// Merges one write; says whether it won.
-    pub fn write(&mut self, element: &Element, register: &Register, entry: Entry) -> bool {
-        match self.get(element, register) {
-            Some(held) if !beats(&entry, held) => return false,
-            // Not known, and so old that its removal may have been forgotten.
-            None if entry.stamp.time() <= self.floor => return false,
-            _ => {}
-        }
-        self.put(element, register, Some(entry));
-        true
+    /// Merges what a revision wrote to one element; says which registers it won.
+    pub fn write(&mut self, element: &Element, cells: &[(Register, Option<Cell>)], stamp: Stamp) -> Vec<Register> {
+        let held = self.rows.get(element);
+        let wins = |register: &Register, entry: &Entry| match held.and_then(|row| row.get(register)) {
+            Some(held) => beats(entry, held),
+            // Not known, and perhaps so old that its removal has been forgotten.
+            None => entry.stamp.time() > self.floor,
+        };
+        let won: Vec<(Register, Option<Entry>)> = cells
+            .iter()
+            .map(|(register, cell)| (register, Entry { stamp, cell: cell.clone() }))
+            .filter(|(register, entry)| wins(register, entry))
+            .map(|(register, entry)| (register.clone(), Some(entry)))
+            .collect();
+        let registers = won.iter().map(|(register, _)| register.clone()).collect();
+        self.replace(element, won);
+        registers
     }
 
     /// Merges everything that another replica has. It is complete: what it lacks below its floor was removed there.
     pub fn merge(&mut self, other: &Registers) {
+        if self.rows.is_empty() && self.floor <= other.floor {
+            *self = other.clone();
+            return;
+        }
         let mine = self.clone();
-        let floor_of_mine = self.floor;
-        for (element, register, entry) in other.iter() {
-            let known = self.get(element, register).is_some();
-            let wins = self.get(element, register).is_none_or(|held| beats(entry, held));
-            if wins && (known || entry.stamp.time() > floor_of_mine) {
-                self.put(element, register, Some(entry.clone()));
+        for (element, theirs) in &other.rows {
+            let row = mine.rows.get(element);
+            if row.is_none_or(|row| row != theirs) {
+                self.replace(element, mine.merged(row, Some(theirs), other.floor));
             }
         }
-        for (element, register, entry) in mine.iter() {
-            if entry.stamp.time() <= other.floor && other.get(element, register).is_none() {
-                self.put(element, register, None);
+        if other.floor > Time::default() {
+            for (element, row) in mine.rows.iter().filter(|(element, _)| !other.rows.contains_key(*element)) {
+                self.replace(element, mine.merged(Some(row), None, other.floor));
             }
         }
         self.raise_floor(other.floor);
+    }
+
+    /// What of an element changes when another replica's registers of it are merged.
+    fn merged(
+        &self,
+        mine: Option<&Shared<Row>>,
+        theirs: Option<&Shared<Row>>,
+        floor_of_theirs: Time,
+    ) -> Vec<(Register, Option<Entry>)> {
+        let mut changes = Vec::new();
+        for (register, entry) in theirs.into_iter().flat_map(|row| row.iter()) {
+            let wins = match mine.and_then(|row| row.get(register)) {
+                Some(held) => beats(entry, held),
+                None => entry.stamp.time() > self.floor,
+            };
+            if wins {
+                changes.push((register.clone(), Some(entry.clone())));
+            }
+        }
+        for (register, entry) in mine.into_iter().flat_map(|row| row.iter()) {
+            let unknown = theirs.is_none_or(|row| !row.contains_key(register));
+            if unknown && entry.stamp.time() <= floor_of_theirs {
+                changes.push((register.clone(), None));
+            }
+        }
+        changes
+    }
+
+    /// The registers that differ from an earlier state, by element. Costs what differs where the two share the rest.
+    pub(super) fn differing(&self, earlier: &Registers) -> Vec<(Element, Vec<Register>)> {
+        let differing = |old: Option<&Shared<Row>>, new: Option<&Shared<Row>>| {
+            let (old, new) = (old.map(|row| &**row), new.map(|row| &**row));
+            let registers = old.into_iter().chain(new).flat_map(Row::keys).collect::<BTreeSet<_>>();
+            let differs =
+                |register: &&Register| old.and_then(|row| row.get(register)) != new.and_then(|row| row.get(register));
+            registers.into_iter().filter(differs).cloned().collect::<Vec<_>>()
+        };
+        let items = earlier.rows.diff(&self.rows).map(|item| match item {
+            ordmap::DiffItem::Add(element, new) => (element.clone(), differing(None, Some(new))),
+            ordmap::DiffItem::Update { old: (element, old), new: (_, new) } => {
+                (element.clone(), differing(Some(old), Some(new)))
+            }
+            ordmap::DiffItem::Remove(element, old) => (element.clone(), differing(Some(old), None)),
+        });
+        items.collect()
     }
 
     /// Forgets removals up to a time. Only for a replica that has everything the group has written up to then.
@@ -123,7 +180,7 @@ impl Registers {
             return;
         }
         for (element, register) in self.tombstones_until(floor) {
-            self.put(&element, &register, None);
+            self.replace(&element, vec![(register, None)]);
         }
         self.floor = floor;
     }
@@ -141,34 +198,31 @@ impl Registers {
         self.iter().filter(|(.., entry)| old(entry)).map(|(e, r, _)| (e.clone(), r.clone())).collect()
     }
 
-    /// Replaces a register, the indexes and the sum with it; `None` forgets it.
-    pub(super) fn put(&mut self, element: &Element, register: &Register, entry: Option<Entry>) {
-        if let Some(held) = self.get(element, register).cloned() {
-            self.sum = self.sum.wrapping_sub(hash::register(element, register, &held));
-            self.index(element, register, held.cell.as_ref(), false);
+    /// Replaces registers of an element, the indexes and the sum with them; `None` forgets one.
+    pub(super) fn replace(&mut self, element: &Element, entries: Vec<(Register, Option<Entry>)>) {
+        if entries.is_empty() {
+            return;
         }
-        match entry {
-            Some(entry) => {
-                self.sum = self.sum.wrapping_add(hash::register(element, register, &entry));
-                self.index(element, register, entry.cell.as_ref(), true);
-                match self.rows.get_mut(element) {
-                    Some(row) => {
-                        row.to_mut().insert(register.clone(), entry);
-                    }
-                    None => {
-                        self.rows.insert(element.clone(), Shared::new(Row::from([(register.clone(), entry)])));
-                    }
-                }
+        let mut row = self.rows.get(element).map(|row| Row::clone(row)).unwrap_or_default();
+        for (register, entry) in entries {
+            if let Some(entry) = &entry {
+                self.sum = self.sum.wrapping_add(hash::register(element, &register, entry));
             }
-            None => {
-                let emptied = self.rows.get_mut(element).is_some_and(|row| {
-                    row.to_mut().remove(register);
-                    row.is_empty()
-                });
-                if emptied {
-                    self.rows.remove(element);
-                }
+            let cell = entry.as_ref().and_then(|entry| entry.cell.clone());
+            let held = match entry {
+                Some(entry) => row.insert(register.clone(), entry),
+                None => row.remove(&register),
+            };
+            if let Some(held) = held {
+                self.sum = self.sum.wrapping_sub(hash::register(element, &register, &held));
+                self.index(element, &register, held.cell.as_ref(), false);
             }
+            self.index(element, &register, cell.as_ref(), true);
+        }
+        if row.is_empty() {
+            self.rows.remove(element);
+        } else {
+            self.rows.insert(element.clone(), Shared::new(row));
         }
     }
 

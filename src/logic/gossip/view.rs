@@ -4,11 +4,11 @@
 //! place, nodes that host each other. (A value in the fragment of a node that is gone hurts nobody and stays.) Nothing of that is deleted: it is hidden, by rules that need nothing but the registers,
 //! so that replicas with equal registers show equal models. What hides can come back when what it needs comes back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Stamp,
-    registers::{Entry, Registers},
+    registers::{Entry, Registers, Row},
 };
 use crate::{
     model::{
@@ -18,27 +18,25 @@ use crate::{
     words::{ComponentName, NodeName},
 };
 
-/// A register's address.
-pub(super) type Key = (Element, Register);
-
 /// The longest chain of hosts that is followed. Deeper nesting of nodes is not a thing.
 const HOSTS_MAX: usize = 64;
 
 /// What a register shows, or `None` when it is removed or hidden.
 pub(super) fn visible<'a>(registers: &'a Registers, element: &Element, register: &Register) -> Option<&'a Cell> {
     let cell = registers.get(element, register)?.cell.as_ref()?;
-    if !is_shown(registers, element) {
-        return None;
-    }
-    let shows = match (element, register, cell) {
+    (is_shown(registers, element) && shows(registers, element, register, cell)).then_some(cell)
+}
+
+/// Whether a register of an element that shows does so itself.
+fn shows(registers: &Registers, element: &Element, register: &Register, cell: &Cell) -> bool {
+    match (element, register, cell) {
         (Element::Node(node), Register::Host, Cell::Node(host)) => {
             is_node(registers, host) && !breaks_cycle(registers, node)
         }
         (_, Register::Member(node), _) => is_node(registers, node),
         (_, Register::Attached(group), _) => is_live(registers, &Element::Group(group.clone())),
         _ => true,
-    };
-    shows.then_some(cell)
+    }
 }
 
 /// Whether an element shows.
@@ -99,106 +97,131 @@ pub(super) fn culprit(registers: &Registers, element: &Element, register: &Regis
 
 /// The whole view, from nothing.
 pub(super) fn build(registers: &Registers) -> Model {
-    let shown = registers.rows().filter(|(element, _)| is_shown(registers, element));
-    let changes: Vec<Change> = shown
-        .flat_map(|(element, row)| row.keys().map(move |register| (element, register)))
-        .filter_map(|(element, register)| {
-            let after = Some(visible(registers, element, register)?.clone());
-            Some(Change { element: element.clone(), register: register.clone(), before: None, after })
-        })
-        .collect();
+    let mut changes = Vec::new();
+    let nothing = Registers::default();
+    for (element, _) in registers.rows() {
+        compare(&nothing, registers, element, &Touched::All, &mut changes);
+    }
     let mut model = Model::default();
     change::patch(&mut model, &changes);
     model
 }
 
 /// What changes in the view when `old` becomes `new`, given the registers that were written. Costs what they touch.
-pub(super) fn changes(old: &Registers, new: &Registers, written: &[Key]) -> Vec<Change> {
-    let mut affected = Affected { old, new, keys: BTreeSet::new(), elements: BTreeSet::new() };
-    for (element, register) in written {
-        affected.register(element, register);
+pub(super) fn changes<'a, R: Iterator<Item = &'a Register> + Clone>(
+    old: &Registers,
+    new: &Registers,
+    written: impl Iterator<Item = (&'a Element, R)>,
+) -> Vec<Change> {
+    let mut affected = Affected { old, new, touched: BTreeMap::new() };
+    for (element, registers) in written {
+        affected.row(element, registers);
     }
-    let changed = affected.keys.into_iter().filter_map(|(element, register)| {
-        let before = visible(old, &element, &register);
-        let after = visible(new, &element, &register);
-        if before == after {
-            return None;
+    let mut changes = Vec::new();
+    for (element, touched) in &affected.touched {
+        compare(old, new, element, touched, &mut changes);
+    }
+    changes
+}
+
+/// Adds what differs in the view of an element, of those of its registers that were touched.
+fn compare(old: &Registers, new: &Registers, element: &Element, touched: &Touched, changes: &mut Vec<Change>) {
+    let shown = |registers: &Registers| is_shown(registers, element);
+    let (row_of_old, row_of_new) = (old.row(element).filter(|_| shown(old)), new.row(element).filter(|_| shown(new)));
+    let mut compare = |register: &Register| {
+        let seen = |registers: &Registers, row: Option<&Row>| {
+            let cell = row?.get(register)?.cell.clone()?;
+            shows(registers, element, register, &cell).then_some(cell)
+        };
+        let (before, after) = (seen(old, row_of_old), seen(new, row_of_new));
+        if before != after {
+            changes.push(Change { element: element.clone(), register: register.clone(), before, after });
         }
-        let (before, after) = (before.cloned(), after.cloned());
-        Some(Change { element, register, before, after })
-    });
-    changed.collect()
+    };
+    match touched {
+        Touched::Some(registers) => registers.iter().for_each(compare),
+        Touched::All => {
+            row_of_old.into_iter().flat_map(Row::keys).for_each(&mut compare);
+            let is_new = |register: &&Register| row_of_old.is_none_or(|row| !row.contains_key(*register));
+            row_of_new.into_iter().flat_map(Row::keys).filter(is_new).for_each(compare);
+        }
+    }
+}
+
+/// Which registers of an element to look at.
+enum Touched {
+    Some(BTreeSet<Register>),
+    All,
 }
 
 /// The registers whose visibility may depend on those that were written.
 struct Affected<'a> {
     old: &'a Registers,
     new: &'a Registers,
-    keys: BTreeSet<Key>,
-    elements: BTreeSet<Element>,
+    touched: BTreeMap<Element, Touched>,
 }
 
 impl Affected<'_> {
-    fn register(&mut self, element: &Element, register: &Register) {
-        self.keys.insert((element.clone(), register.clone()));
-        match (element, register) {
-            (element, Register::Here) => {
-                self.element(element);
-                if let Element::Component(id) = element {
-                    self.rivals_of(*id);
-                }
+    fn row<'r>(&mut self, element: &Element, registers: impl Iterator<Item = &'r Register> + Clone) {
+        if registers.clone().any(|register| *register == Register::Here) {
+            self.element(element);
+            if let Element::Component(id) = element {
+                self.rivals_of(*id);
             }
-            (Element::Node(node), Register::Host) => self.hosts_of(node),
-            _ => {}
+        }
+        if let Element::Node(node) = element
+            && registers.clone().any(|register| *register == Register::Host)
+        {
+            self.hosts_of(node);
+        }
+        match self.touched.get_mut(element) {
+            Some(Touched::All) => {}
+            Some(Touched::Some(touched)) => touched.extend(registers.cloned()),
+            None => drop(self.touched.insert(element.clone(), Touched::Some(registers.cloned().collect()))),
+        }
+    }
+
+    fn touch(&mut self, element: &Element, register: &Register) {
+        match self.touched.get_mut(element) {
+            Some(Touched::All) => {}
+            Some(Touched::Some(touched)) => drop(touched.insert(register.clone())),
+            None => drop(self.touched.insert(element.clone(), Touched::Some(BTreeSet::from([register.clone()])))),
         }
     }
 
     /// An element that may have come or gone: if it did, all its registers did, and what needs it is looked at as well.
     fn element(&mut self, element: &Element) {
-        if self.elements.contains(element) {
+        if matches!(self.touched.get(element), Some(Touched::All))
+            || is_shown(self.old, element) == is_shown(self.new, element)
+        {
             return;
         }
-        if is_shown(self.old, element) == is_shown(self.new, element) {
-            return;
-        }
-        self.elements.insert(element.clone());
+        self.touched.insert(element.clone(), Touched::All);
         for registers in [self.old, self.new] {
-            self.keys.extend(registers.row(element).map(|(register, _)| (element.clone(), register.clone())));
-        }
-        match element {
-            Element::Node(node) => {
-                for registers in [self.old, self.new] {
+            match element {
+                Element::Node(node) => {
                     for id in registers.placed_on(node) {
                         self.element(&Element::Component(id));
                     }
                     for (element, register) in registers.naming_node(node) {
-                        self.keys.insert((element.clone(), register.clone()));
+                        self.touch(element, register);
                     }
+                    self.hosts_of(node);
                 }
-                self.hosts_of(node);
-            }
-            Element::Component(id) => {
-                for registers in [self.old, self.new] {
-                    for binding in registers.bindings_of(*id) {
-                        self.element(binding);
-                    }
+                Element::Component(id) => registers.bindings_of(*id).for_each(|binding| self.element(binding)),
+                Element::Channel(channel) => {
+                    registers.bindings_on(channel).for_each(|binding| self.element(&binding));
                 }
-            }
-            Element::Channel(channel) => {
-                for registers in [self.old, self.new] {
-                    for binding in registers.bindings_on(channel) {
-                        self.element(&binding);
-                    }
-                }
-            }
-            Element::Group(group) => {
-                for registers in [self.old, self.new] {
+                Element::Group(group) => {
                     for node in registers.attached_to(group) {
-                        self.keys.insert((Element::Node(node.clone()), Register::Attached(group.clone())));
+                        self.touch(&Element::Node(node.clone()), &Register::Attached(group.clone()));
                     }
                 }
-            }
-            Element::Binding(..) | Element::Type(_) | Element::Unit(_) | Element::Scope(_) | Element::Repository(_) => {
+                Element::Binding(..)
+                | Element::Type(_)
+                | Element::Unit(_)
+                | Element::Scope(_)
+                | Element::Repository(_) => {}
             }
         }
     }
@@ -218,7 +241,7 @@ impl Affected<'_> {
     fn hosts_of(&mut self, node: &NodeName) {
         for registers in [self.old, self.new] {
             for host in chain(registers, node) {
-                self.keys.insert((Element::Node(host.clone()), Register::Host));
+                self.touch(&Element::Node(host.clone()), &Register::Host);
             }
         }
     }

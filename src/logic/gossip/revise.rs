@@ -1,0 +1,166 @@
+//! Making revisions: from a wanted model to what must be written so that it shows.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{
+    Push, PushRefused, Pushed, Registers, Replica, Revision, RevisionId, Stamp, StateDigest, Writes, Written, hash,
+    history::write_all, replica::Delta, view,
+};
+use crate::{
+    model::change::{self, Cell, Change, Element, Register},
+    words::Time,
+};
+
+/// The most bytes of each text that goes with a revision.
+pub(super) const TEXT_MAX_BYTES: usize = 4096;
+
+/// A push may uncover what was hidden, which hides or uncovers more; no real model needs more rounds.
+const CORRECTIONS_MAX: usize = 8;
+
+impl Replica {
+    /// Makes a revision of a wanted model. The delta is what the other replicas are to learn; `None` when nothing differs.
+    ///
+    /// # Errors
+    /// [`PushRefused::Moved`] for a compare-and-swap whose base is not the current state; nothing has changed then.
+    pub fn push(&mut self, now: Time, push: Push) -> Result<(Pushed, Option<Delta>), PushRefused> {
+        self.revise(now, push, None)
+    }
+
+    /// Makes a revision that brings back the model of another.
+    ///
+    /// # Errors
+    /// [`PushRefused::NotKept`] when that model is not known here.
+    pub fn rollback(
+        &mut self,
+        now: Time,
+        to: &RevisionId,
+        by: Arc<str>,
+        from: Arc<str>,
+        message: Arc<str>,
+    ) -> Result<(Pushed, Option<Delta>), PushRefused> {
+        let wanted = self
+            .history
+            .model_at(to)
+            .ok_or_else(|| PushRefused::NotKept { wanted: to.clone(), oldest: self.history.oldest_model().cloned() })?;
+        let push = Push { wanted, base: None, compare_and_swap: false, by, from, message };
+        self.revise(now, push, Some(to.clone()))
+    }
+
+    fn revise(
+        &mut self,
+        now: Time,
+        push: Push,
+        rolls_back_to: Option<RevisionId>,
+    ) -> Result<(Pushed, Option<Delta>), PushRefused> {
+        let base = push.base.unwrap_or_else(|| self.snapshot());
+        if push.compare_and_swap && base.digest != self.digest() {
+            let current = self.history.latest().map(|revision| revision.id.clone());
+            return Err(PushRefused::Moved { current, digest: self.digest() });
+        }
+        let wanted = change::diff(&base.model, &push.wanted);
+        let mut clock = self.clock.clone();
+        let stamp = clock.tick(now);
+        let Draft { writes, registers, changes } = self.draft(stamp, wanted);
+        if writes.is_empty() {
+            let snapshot = self.snapshot();
+            let pushed = Pushed { revision: snapshot.id().cloned(), n_changes: 0, conflicts: Vec::new(), snapshot };
+            return Ok((pushed, None));
+        }
+        self.clock = clock;
+        let n_changes: usize = writes.iter().map(|written| written.cells.len()).sum();
+        let n_changes = u32::try_from(n_changes).unwrap_or(u32::MAX);
+        let writes: Writes = writes.into();
+        let mut revision = Revision {
+            id: RevisionId { number: self.history.number_max() + 1, origin: self.me.clone() },
+            stamp,
+            previous: self.vector.get(&self.clock.origin()).copied(),
+            parents: base.heads,
+            by: bounded(push.by),
+            from: bounded(push.from),
+            message: bounded(push.message),
+            rolls_back_to,
+            n_changes,
+            digest: StateDigest::default(),
+        };
+        revision.digest = self.digest_of(registers.sum().wrapping_add(hash::revision(&revision)));
+        let revision = Arc::new(revision);
+        let learned = self.commit(&revision, &writes, registers, &changes);
+        let pushed = Pushed {
+            revision: Some(revision.id.clone()),
+            n_changes,
+            conflicts: learned.conflicts,
+            snapshot: self.snapshot(),
+        };
+        Ok((pushed, Some((revision, writes))))
+    }
+
+    /// What must be written so that the changes show, and nothing else comes to light with them.
+    fn draft(&self, stamp: Stamp, wanted: Vec<Change>) -> Draft {
+        // In order of element and register, as `diff` gives them.
+        let mut writes: Vec<Written> = Vec::new();
+        let mut held_already: BTreeSet<(Element, Register)> = BTreeSet::new();
+        for Change { element, register, after, .. } in wanted {
+            if self.holds(&element, &register, after.as_ref()) {
+                held_already.insert((element, register));
+                continue;
+            }
+            match writes.last_mut() {
+                Some(row) if row.element == element => row.cells.push((register, after)),
+                _ => writes.push(Written { element, cells: vec![(register, after)] }),
+            }
+        }
+        let mut registers = self.registers.clone();
+        write_all(&mut registers, stamp, &writes);
+        let mut changes = self.changes_to(&registers, &writes);
+        for _ in 0..CORRECTIONS_MAX {
+            let uncovered: Vec<(Element, Register)> = changes
+                .iter()
+                .filter(|change| change.before.is_none() && !is_in(&writes, change))
+                .map(|change| (change.element.clone(), change.register.clone()))
+                .filter(|key| !held_already.contains(key))
+                .collect();
+            if uncovered.is_empty() {
+                break;
+            }
+            for (element, register) in uncovered {
+                let cell = (register, None);
+                registers.write(&element, std::slice::from_ref(&cell), stamp);
+                match writes.binary_search_by(|row| row.element.cmp(&element)) {
+                    Ok(idx) => writes[idx].cells.push(cell),
+                    Err(idx) => writes.insert(idx, Written { element, cells: vec![cell] }),
+                }
+            }
+            changes = self.changes_to(&registers, &writes);
+        }
+        Draft { writes, registers, changes }
+    }
+
+    /// Whether a register need not be written to hold this. What is held and hidden shows no sooner for being written again,
+    /// unless the place goes to the latest.
+    fn holds(&self, element: &Element, register: &Register, wanted: Option<&Cell>) -> bool {
+        let held = self.registers.get(element, register).and_then(|entry| entry.cell.as_ref());
+        let contested = matches!(register, Register::Here | Register::Host);
+        held == wanted && (!contested || view::visible(&self.registers, element, register) == wanted)
+    }
+
+    fn changes_to(&self, registers: &Registers, writes: &[Written]) -> Vec<Change> {
+        let touched = writes.iter().map(|row| (&row.element, row.cells.iter().map(|(register, _)| register)));
+        view::changes(&self.registers, registers, touched)
+    }
+}
+
+/// A revision before it is one.
+struct Draft {
+    writes: Vec<Written>,
+    registers: Registers,
+    changes: Vec<Change>,
+}
+
+fn is_in(writes: &[Written], change: &Change) -> bool {
+    let row = writes.binary_search_by(|row| row.element.cmp(&change.element));
+    row.is_ok_and(|idx| writes[idx].cells.iter().any(|(register, _)| *register == change.register))
+}
+
+fn bounded(text: Arc<str>) -> Arc<str> {
+    if text.len() <= TEXT_MAX_BYTES { text } else { text[..text.floor_char_boundary(TEXT_MAX_BYTES)].into() }
+}
