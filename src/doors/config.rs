@@ -82,8 +82,6 @@ pub struct Limits {
     pub step: Duration,
     /// The longest that stopping everything may take when the node ends.
     pub drain: Duration,
-    /// Messages that wait before an instance.
-    pub queue: usize,
     /// Restarts of a crashing instance …
     pub restarts: usize,
     /// … within this time, before it has failed for good.
@@ -136,7 +134,6 @@ impl Config {
             limits: Limits {
                 step: read.duration("limits.step"),
                 drain: read.duration("limits.drain"),
-                queue: read.count("limits.queue"),
                 restarts: read.count("limits.restarts"),
                 restart_window: read.duration("limits.restart_window"),
                 suspect: read.duration("limits.suspect"),

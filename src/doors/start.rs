@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     io::telemetry::{self, Metrics},
-    logic::plan::Limits,
+    logic::{plan::Limits, restart::Policy},
     model::{json, kmf},
     runtime::{
         instance::Catalog,
@@ -71,6 +71,13 @@ pub(super) fn options(config: &Config, version: &str) -> Result<Options, Failure
         n_workers: if config.workers == 0 { n_cores } else { config.workers },
         limits: Limits { step: config.limits.step, ..Limits::default() },
         checkpoint: CHECKPOINT,
+        drain: config.limits.drain,
+        restart: Policy {
+            restarts: u32::try_from(config.limits.restarts).unwrap_or(u32::MAX),
+            within: config.limits.restart_window,
+            ..Policy::DEFAULT
+        },
+        scrape: config.metrics.clone(),
         history_max: config.revisions_kept,
         version: version.to_owned(),
         logs: None,

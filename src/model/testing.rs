@@ -73,8 +73,7 @@ fn text() -> impl Strategy<Value = Arc<str>> + Clone {
 }
 
 fn ports(names: &'static [&'static str]) -> impl Strategy<Value = Vec<PortName>> {
-    proptest::sample::subsequence(names, 0..=names.len())
-        .prop_map(|names| names.into_iter().map(name).collect())
+    proptest::sample::subsequence(names, 0..=names.len()).prop_map(|names| names.into_iter().map(name).collect())
 }
 
 fn type_ref() -> impl Strategy<Value = TypeRef> + Clone {

@@ -139,12 +139,6 @@ pub const KEYS: &[Key] = &[
         "The longest that stopping everything may take when the node ends.",
     ),
     key(
-        "limits.queue",
-        Takes::Count,
-        "1024",
-        "Messages that may wait before an instance; its port's policy says what happens beyond.",
-    ),
-    key(
         "limits.restarts",
         Takes::Count,
         "5",

@@ -14,6 +14,8 @@ use crate::{
 /// targets replace each other.
 #[derive(Clone, Debug)]
 pub struct Adopt {
+    /// The group that asks.
+    pub group: GroupName,
     /// The target.
     pub snapshot: Snapshot,
 }

@@ -326,7 +326,7 @@ impl GroupActor {
             return;
         }
         self.adopting = Some(snapshot.clone());
-        let asked = self.seat.adopt.send(Adopt { snapshot });
+        let asked = self.seat.adopt.send(Adopt { group: self.seat.name.clone(), snapshot });
         let answered = asked.into_actor(self).map(|answer, group, ctx| {
             let Some(target) = group.adopting.take() else { return };
             let adoption = answer

@@ -3,7 +3,7 @@
 use std::{rc::Rc, sync::Arc, time::Duration};
 
 use actix::Actor;
-use actix_rt::{Arbiter, System};
+use actix_rt::System;
 use tokio::sync::oneshot;
 
 use super::{
@@ -15,6 +15,7 @@ use super::{
     local,
     model_service::NodeModel,
     options::Options,
+    scrape,
     serve::Server,
     steps_back, supervise,
     world::World,
@@ -163,13 +164,15 @@ async fn live(
 ) -> Result<(), StartError> {
     let options = Rc::new(options);
     let hosted = HostedNodes::new((*options).clone(), catalog.clone());
-    let world = World::new(options.name.clone(), catalog, router.clone(), disk, options.n_workers, hosted);
+    let world = World::new(options.name.clone(), catalog, router.clone(), disk, hosted, &options);
     tell_of_a_plan_cut_short(&world).await;
-    let group_arbiter = Arbiter::new();
-    let group = start_group(&world, &options, &group_arbiter).await?;
+    let group = start_group(&world, &options).await?;
     serve_states(&world, &router);
     let (listen, revision) = join(&world, &options, &group).await?;
     let server = Server::new(world.clone(), group.clone(), options.clone(), listen.clone());
+    if let Some(address) = &options.scrape {
+        actix_rt::spawn(scrape::serve(server.clone(), scrape::listen(address).await?));
+    }
     actix_rt::spawn(server.run(router.serve(api::SERVICE)));
     serve_status(&world, &router, &options, &listen);
     actix_rt::spawn(note_peers(world.clone(), router.clone()));
@@ -183,9 +186,11 @@ async fn live(
     });
     until_the_end(&world, stop, options.obeys_signals).await;
     tracing::info!(node = %world.me, "stopping");
-    steps_back::clear(&world, options.limits.step).await;
+    if tokio::time::timeout(options.drain, steps_back::clear(&world, options.limits.step)).await.is_err() {
+        tracing::warn!(limit = ?options.drain, "not everything stopped in time");
+    }
     world.placement.borrow().stop();
-    group_arbiter.stop();
+    world.group_arbiter.stop();
     Ok(())
 }
 
@@ -208,7 +213,7 @@ async fn tell_of_a_plan_cut_short(world: &Rc<World>) {
 }
 
 /// Starts the actor of the group that this node is attached to.
-async fn start_group(world: &Rc<World>, options: &Options, arbiter: &Arbiter) -> Result<GroupHandle, StartError> {
+async fn start_group(world: &Rc<World>, options: &Options) -> Result<GroupHandle, StartError> {
     let addr = NodeActor { world: world.clone(), limits: options.limits.clone() }.start();
     let disk = world.disk.clone();
     let host = GroupHost {
@@ -233,7 +238,7 @@ async fn start_group(world: &Rc<World>, options: &Options, arbiter: &Arbiter) ->
         life: world.instances.borrow_mut().next_life(),
         definition,
         dictionary: crate::model::Dictionary::default(),
-        arbiter: arbiter.handle(),
+        arbiter: world.group_arbiter.handle(),
         environment: world.environment(),
     };
     let handle = world.catalog.create(birth).map_err(|failure| failed(failure.to_string()))?;

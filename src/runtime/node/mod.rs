@@ -18,6 +18,7 @@ mod model_service;
 pub mod options;
 mod placement;
 mod refusals;
+mod scrape;
 mod serve;
 mod step;
 mod steps_back;
@@ -60,6 +61,11 @@ impl Handler<Adopt> for NodeActor {
     fn handle(&mut self, target: Adopt, _: &mut Context<Self>) -> Self::Result {
         let (world, limits) = (self.world.clone(), self.limits.clone());
         Box::pin(async move {
+            if let Some(own) = world.group().filter(|own| *own.name() != target.group) {
+                // One group says what a node runs; others that it is attached to spread their models to those who follow them.
+                let cause = format!("\"{}\" takes its model from the group \"{}\"", world.me, own.name());
+                return Adoption::Refused { cause };
+            }
             let adoption = adapt::adopt(world.clone(), target.snapshot, limits).await;
             world.tell_group();
             if world.stop_wanted.get() {

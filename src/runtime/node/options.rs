@@ -10,7 +10,7 @@ use crate::{
         engine,
         telemetry::{Logs, Metrics},
     },
-    logic::plan::Limits,
+    logic::{plan::Limits, restart::Policy},
     words::{GroupName, NodeName},
 };
 
@@ -42,6 +42,12 @@ pub struct Options {
     pub limits: Limits,
     /// How often the states of running components are kept on disk; a crash loses what came after.
     pub checkpoint: Duration,
+    /// How long stopping everything may take when the node ends.
+    pub drain: Duration,
+    /// How often crashed instances are started again, where their type says nothing.
+    pub restart: Policy,
+    /// Where metrics are served for Prometheus, as `HOST:PORT`.
+    pub scrape: Option<String>,
     /// How many revisions the history keeps.
     pub history_max: usize,
     /// The version of the binary.
@@ -68,6 +74,7 @@ impl Options {
             },
             data: self.data.as_ref().map(|data| data.join("hosted").join(name.as_str())),
             boot: Boot::Default,
+            scrape: None,
             obeys_signals: false,
             ..self.clone()
         }

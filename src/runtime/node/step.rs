@@ -11,7 +11,7 @@ use crate::{
     logic::{
         gossip::InstanceState,
         plan::{Adaptation, Blueprint, End, HandOver, StateFrom, Subject},
-        restart::Restarts,
+        restart::{Policy, Restarts},
     },
     model::Dictionary,
     runtime::instance::{Birth, Condition, Failure, Handle},
@@ -120,11 +120,7 @@ async fn add(world: &Rc<World>, blueprint: Blueprint, state: StateFrom, limit: D
     if let Some(node) = hosted(&subject) {
         return super::hosted::add(world, node, &blueprint);
     }
-    if matches!(subject.path, InstancePath::Group(_)) {
-        // Groups are started and stopped with the node's attachment to them, by the node actor.
-        return Ok(());
-    }
-    if world.instances.borrow().of(&subject).is_some() {
+    if world.instances.borrow().of(&subject).is_some() || world.is_own_group(&subject.path) {
         return Ok(());
     }
     let handle = create(world, &blueprint)?;
@@ -149,7 +145,14 @@ fn create(world: &Rc<World>, blueprint: &Blueprint) -> Result<Handle, String> {
     let Some(bundle) = world.catalog.get(&subject.type_ref) else {
         return Err(format!("this binary brings no type {}", subject.type_ref));
     };
-    let (place, arbiter) = world.placement.borrow_mut().place();
+    let (place, arbiter) = match subject.path {
+        // Groups live by themselves: no component's code delays what a group says.
+        InstancePath::Group(_) => (None, world.group_arbiter.handle()),
+        _ => {
+            let (place, arbiter) = world.placement.borrow_mut().place();
+            (Some(place), arbiter)
+        }
+    };
     let birth = Birth {
         path: subject.path.clone(),
         life: world.instances.borrow_mut().next_life(),
@@ -159,14 +162,16 @@ fn create(world: &Rc<World>, blueprint: &Blueprint) -> Result<Handle, String> {
         environment: world.environment(),
     };
     let handle = world.catalog.create(birth).map_err(|failure| {
-        world.placement.borrow_mut().release(place);
+        if let Some(place) = place {
+            world.placement.borrow_mut().release(place);
+        }
         failure.to_string()
     })?;
     world.instances.borrow_mut().insert(Slot {
         subject: subject.clone(),
-        policy: bundle.restart,
+        policy: if bundle.restart == Policy::DEFAULT { world.restart } else { bundle.restart },
         handle: handle.clone(),
-        place: Some(place),
+        place,
         values: blueprint.values.clone(),
         state: InstanceState::Starting,
         cause: "".into(),

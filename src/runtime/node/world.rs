@@ -6,21 +6,22 @@ use std::{
     sync::Arc,
 };
 
+use actix_rt::Arbiter;
 use tokio::sync::{Notify, watch};
 
 use super::{
-    adapt::Progress, disk::Disk, hosted::HostedNodes, instances::Instances, journal::Journal, placement::Placement,
-    wires::Wires,
+    adapt::Progress, disk::Disk, hosted::HostedNodes, instances::Instances, journal::Journal, options::Options,
+    placement::Placement, wires::Wires,
 };
 use crate::{
     io::{clock::Stopwatch, engine::Router},
-    logic::gossip::RevisionId,
+    logic::{gossip::RevisionId, restart::Policy},
     model::Model,
     runtime::{
         group::GroupHandle,
         instance::{Catalog, Environment, Handle},
     },
-    words::NodeName,
+    words::{InstancePath, NodeName},
 };
 
 /// Everything that runs on a node. Lives on the node's arbiter; no borrow is held over an await.
@@ -39,6 +40,10 @@ pub(super) struct World {
     pub(super) hosted: RefCell<HostedNodes>,
     /// Who hangs on which channel.
     pub(super) wires: RefCell<Wires>,
+    /// How often crashed instances are started again, where their type says nothing.
+    pub(super) restart: Policy,
+    /// The thread of the groups.
+    pub(super) group_arbiter: Arbiter,
     /// Which thread has room.
     pub(super) placement: RefCell<Placement>,
     /// What happened lately.
@@ -68,8 +73,8 @@ impl World {
         catalog: Arc<Catalog>,
         router: Router,
         disk: Disk,
-        n_workers: usize,
         hosted: HostedNodes,
+        options: &Options,
     ) -> Rc<World> {
         Rc::new(World {
             me,
@@ -79,7 +84,9 @@ impl World {
             instances: RefCell::default(),
             hosted: RefCell::new(hosted),
             wires: RefCell::default(),
-            placement: RefCell::new(Placement::new(n_workers)),
+            restart: options.restart,
+            group_arbiter: Arbiter::new(),
+            placement: RefCell::new(Placement::new(options.n_workers)),
             journal: RefCell::default(),
             stop_wanted: Cell::new(false),
             running: RefCell::default(),
@@ -113,6 +120,11 @@ impl World {
     /// The group that this node was started with.
     pub(super) fn group(&self) -> Option<&GroupHandle> {
         self.group.get().map(|(_, group)| group)
+    }
+
+    /// Whether a path is that of the group that this node was started with.
+    pub(super) fn is_own_group(&self, path: &InstancePath) -> bool {
+        matches!(path, InstancePath::Group(name) if self.group().is_some_and(|own| own.name() == name))
     }
 
     /// Says in the group what runs here now.

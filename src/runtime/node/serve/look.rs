@@ -250,7 +250,7 @@ impl Server {
     }
 
     /// Counters and gauges in Prometheus' text form.
-    pub(super) async fn metrics(&self) -> String {
+    pub(in crate::runtime::node) async fn metrics(&self) -> String {
         let gauge =
             |name, help, labels: &[(&str, &str)], value: f64| self.options.metrics.gauge(name, help, labels).set(value);
         for (state, n) in self.world.instances.borrow().counts() {
