@@ -5,7 +5,7 @@
 use std::{
     collections::HashMap,
     io::{BufRead, BufReader, Write},
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{Child, ChildStdin, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
     time::Duration,
@@ -19,78 +19,32 @@ use enact::{
     },
     words::NodeName,
 };
+use lab::Lab;
+
+#[path = "support/lab.rs"]
+mod lab;
 
 /// Finding each other again after a cut takes zenoh several seconds; a busy machine more.
 const LIMIT: Duration = Duration::from_secs(60);
 /// Set for the process that plays a node; its value is the node's name and configuration.
 const HELPER: &str = "ENACT_NETNS_NODE";
 
-fn ip(arguments: &str) -> bool {
-    let run = Command::new("ip").args(arguments.split_whitespace()).stderr(Stdio::null()).status();
-    run.is_ok_and(|status| status.success())
-}
-
-/// Two namespaces and the cable. Gone when dropped.
-struct Lab {
-    spaces: [String; 2],
-    cable: [String; 2],
-}
-
-impl Lab {
-    fn address(side: usize) -> String {
-        format!("10.77.0.{}", side + 1)
-    }
-
-    fn build(test: &str) -> Option<Lab> {
-        let tag = format!("{test}{}", std::process::id());
-        let lab = Lab {
-            spaces: ["a", "b"].map(|side| format!("enact-{tag}-{side}")),
-            cable: ["a", "b"].map(|side| format!("e{tag}{side}")),
-        };
-        let ([a, b], [left, right]) = (&lab.spaces, &lab.cable);
-        let mut built = ip(&format!("netns add {a}")) && ip(&format!("netns add {b}"));
-        built = built && ip(&format!("link add {left} netns {a} type veth peer name {right} netns {b}"));
-        for (side, (space, cable)) in lab.spaces.iter().zip(&lab.cable).enumerate() {
-            built = built && ip(&format!("-n {space} addr add {}/24 dev {cable}", Lab::address(side)));
-            built =
-                built && ip(&format!("-n {space} link set lo up")) && ip(&format!("-n {space} link set {cable} up"));
-        }
-        if !built {
-            eprintln!("skipped: network namespaces need root and iproute2");
-        }
-        built.then_some(lab)
-    }
-
-    fn cable(&self, state: &str) {
-        assert!(ip(&format!("-n {} link set {} {state}", self.spaces[0], self.cable[0])));
-    }
-
-    fn node(&self, side: usize, config: &Config) -> Node {
-        let name = ["left", "right"][side];
-        let listen = vec![format!("{}:7450", Lab::address(side))];
-        let config = Config { listen, insecure: true, group: "lab".into(), ..config.clone() };
-        let mut child = Command::new("ip")
-            .args(["netns", "exec", &self.spaces[side]])
-            .arg(std::env::current_exe().unwrap())
-            .args(["--exact", "plays_a_node_when_told_to", "--nocapture"])
-            .env(HELPER, serde_json::to_string(&(name, config)).unwrap())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (sender, lines) = channel();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        Node { name, orders: child.stdin.take().unwrap(), child, lines, got: HashMap::new() }
-    }
-}
-
-impl Drop for Lab {
-    fn drop(&mut self) {
-        for space in &self.spaces {
-            ip(&format!("netns del {space}"));
-        }
-    }
+fn start(lab: &Lab, side: usize, config: &Config) -> Node {
+    let name = ["left", "right"][side];
+    let listen = vec![format!("{}:7450", Lab::address(side))];
+    let config = Config { listen, insecure: true, group: "lab".into(), ..config.clone() };
+    let mut child = lab
+        .command(side, std::env::current_exe().unwrap())
+        .args(["--exact", "plays_a_node_when_told_to", "--nocapture"])
+        .env(HELPER, serde_json::to_string(&(name, config)).unwrap())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (sender, lines) = channel();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    Node { name, orders: child.stdin.take().unwrap(), child, lines, got: HashMap::new() }
 }
 
 /// A node in its own process.
@@ -146,12 +100,12 @@ fn meet(nodes: &mut [Node; 2]) {
 #[test]
 fn two_machines_find_each_other_by_multicast_and_by_join() {
     let Some(lab) = Lab::build("f") else { return };
-    let mut nodes = [lab.node(0, &Config::default()), lab.node(1, &Config::default())];
+    let mut nodes = [start(&lab, 0, &Config::default()), start(&lab, 1, &Config::default())];
     meet(&mut nodes);
     drop(nodes);
     let silent = Config { multicast: false, ..Config::default() };
     let join = Config { join: vec![format!("{}:7450", Lab::address(0))], ..silent.clone() };
-    let mut nodes = [lab.node(0, &silent), lab.node(1, &join)];
+    let mut nodes = [start(&lab, 0, &silent), start(&lab, 1, &join)];
     meet(&mut nodes);
 }
 
@@ -169,7 +123,7 @@ fn the_same_holds_for_nodes_that_know_each_other_by_join_alone() {
 
 fn cut_and_heal(test: &str, left: &Config, right: &Config) {
     let Some(lab) = Lab::build(test) else { return };
-    let mut nodes = [lab.node(0, left), lab.node(1, right)];
+    let mut nodes = [start(&lab, 0, left), start(&lab, 1, right)];
     meet(&mut nodes);
     nodes.iter_mut().for_each(|node| node.order("send"));
     for node in &mut nodes {

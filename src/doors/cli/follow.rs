@@ -83,6 +83,10 @@ fn decided(outcome: &OutcomeReply, verdict: Verdict, form: Output, term: &mut Te
             let line =
                 format!("{revision} converged on {} in {} ms{rest}", count(n_adopted, "node"), outcome.elapsed_ms);
             term.say(&format!("  {} {line}\n", paint::green("✓")));
+            for lost in &outcome.overwritten {
+                let line = format!("overwritten meanwhile by {}: {}", lost.by, lost.what);
+                term.say(&format!("  {} {line}\n", paint::yellow("!")));
+            }
             return Ok(());
         }
         Verdict::Superseded => {

@@ -354,7 +354,7 @@ impl State {
             NodeOutcome { node: node("node1"), verdict: adopted },
             NodeOutcome { node: node("node2"), verdict: second },
         ];
-        OutcomeReply { revision, n_reports: 1, nodes, verdict, elapsed_ms: 31 }
+        OutcomeReply { revision, n_reports: 1, nodes, verdict, elapsed_ms: 31, overwritten: Vec::new() }
     }
 
     fn history(&self, limit: usize) -> Vec<HistoryEntry> {
@@ -366,6 +366,7 @@ impl State {
             what: message.clone(),
             result: "converged 31 ms".into(),
             verdict: Some(Verdict::Converged),
+            overwritten: Vec::new(),
             kept: true,
         });
         all.collect()

@@ -93,7 +93,7 @@ impl Board {
         }
         self.mine.revision = latest;
         match adoption {
-            Adoption::Adopted => self.mine.digest = Some(target.digest),
+            Adoption::Adopted { .. } => self.mine.digest = Some(target.digest),
             // The node runs what it ran before.
             Adoption::RolledBack { .. } | Adoption::Refused { .. } => {}
             Adoption::Degraded { .. } => self.mine.digest = None,

@@ -21,7 +21,12 @@ pub const CAUSE_MAX_BYTES: usize = 1024;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Adoption {
     /// It runs as wanted.
-    Adopted,
+    Adopted {
+        /// Steps that it took.
+        n_steps: u32,
+        /// How long it took.
+        elapsed_ms: u32,
+    },
     /// A step failed; the ones before it were undone.
     RolledBack {
         /// The step.
@@ -42,10 +47,15 @@ pub enum Adoption {
 }
 
 impl Adoption {
+    /// The answer of a node that had nothing to do.
+    pub fn at_once() -> Adoption {
+        Adoption::Adopted { n_steps: 0, elapsed_ms: 0 }
+    }
+
     /// The same with texts cut to what a status may carry.
     pub fn bounded(mut self) -> Adoption {
         match &mut self {
-            Adoption::Adopted => {}
+            Adoption::Adopted { .. } => {}
             Adoption::RolledBack { step, cause } => {
                 truncate(step);
                 truncate(cause);

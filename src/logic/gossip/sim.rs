@@ -186,7 +186,7 @@ impl World {
             }
             Event::Adopted { at, life, snapshot } => {
                 if self.members[at].life == life {
-                    self.tell(at, |protocol, _, effects| protocol.adopted(&snapshot, &Adoption::Adopted, effects));
+                    self.tell(at, |protocol, _, effects| protocol.adopted(&snapshot, &Adoption::at_once(), effects));
                 }
             }
             Event::Push => {

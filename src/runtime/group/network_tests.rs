@@ -32,7 +32,7 @@ impl Actor for Willing {
 impl Handler<Adopt> for Willing {
     type Result = actix::MessageResult<Adopt>;
     fn handle(&mut self, _adopt: Adopt, _ctx: &mut Context<Willing>) -> Self::Result {
-        actix::MessageResult(Adoption::Adopted)
+        actix::MessageResult(Adoption::at_once())
     }
 }
 
@@ -114,7 +114,7 @@ async fn three_nodes_meet_part_and_meet_again_over_the_router() {
     let revision = a.push(with(&a, &edits)).await.unwrap().revision.unwrap();
     let outcomes = a.outcome(revision, LIMIT, |_| {}).await.unwrap();
     assert_eq!(outcomes.len(), 3);
-    assert!(outcomes.iter().all(|(_, outcome)| *outcome == Outcome::Done(Adoption::Adopted)), "{outcomes:?}");
+    assert!(outcomes.iter().all(|(_, outcome)| *outcome == Outcome::Done(Adoption::at_once())), "{outcomes:?}");
 
     net.split(&["a"], &["b", "c"]);
     a.push(with(&a, &[channel("from-a")])).await.unwrap();

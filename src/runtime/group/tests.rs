@@ -113,7 +113,7 @@ impl Handler<Adopt> for Dummy {
     type Result = actix::MessageResult<Adopt>;
     fn handle(&mut self, _adopt: Adopt, _ctx: &mut Context<Dummy>) -> Self::Result {
         actix::MessageResult(match self.fail {
-            false => Adoption::Adopted,
+            false => Adoption::at_once(),
             true => Adoption::RolledBack { step: "start n1.web".to_owned(), cause: "port taken".to_owned() },
         })
     }
@@ -263,8 +263,8 @@ async fn a_push_is_adopted_everywhere_and_each_node_answers() {
     let outcomes = a.group.outcome(revision.clone(), LIMIT, |_| n_told += 1).await.unwrap();
     let cause = Adoption::RolledBack { step: "start n1.web".to_owned(), cause: "port taken".to_owned() };
     let expected = [
-        ("a", Outcome::Done(Adoption::Adopted)),
-        ("b", Outcome::Done(Adoption::Adopted)),
+        ("a", Outcome::Done(Adoption::at_once())),
+        ("b", Outcome::Done(Adoption::at_once())),
         ("c", Outcome::Done(cause)),
         ("d", Outcome::Unreachable),
     ];

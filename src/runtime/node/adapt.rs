@@ -52,7 +52,7 @@ pub(super) async fn adopt(world: Rc<World>, snapshot: Snapshot, limits: Limits) 
     }
     if !snapshot.model.nodes.contains_key(&world.me) && world.running.borrow().nodes.is_empty() {
         // Not in the model yet, and nothing runs: there is nothing to do before this node has joined.
-        return Adoption::Adopted;
+        return Adoption::at_once();
     }
     let running = world.running.borrow().clone();
     let plan = Arc::new(plan::plan(&running, &snapshot.model, &world.me));
@@ -168,12 +168,10 @@ fn conclude(
     let revision = Revision::new(revision);
     let (runs, event, adoption) = match outcome {
         Outcome::Adopted => {
-            tracing::info!(%revision, n_steps, elapsed_ms = elapsed.as_millis() as u64, "adopted");
-            (
-                after,
-                What::Adopted { revision: revision.clone(), n_steps, elapsed_ms: elapsed.as_millis() as u64 },
-                Adoption::Adopted,
-            )
+            let elapsed_ms = elapsed.as_millis() as u32;
+            tracing::info!(%revision, n_steps, elapsed_ms, "adopted");
+            let adoption = Adoption::Adopted { n_steps: n_steps as u32, elapsed_ms };
+            (after, What::Adopted { revision, n_steps, elapsed_ms: elapsed_ms.into() }, adoption)
         }
         Outcome::RolledBack(failure) => {
             let (step, cause) = (failure.what, failure.cause);

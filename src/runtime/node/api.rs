@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 pub use event::{Event, What};
 pub use reply::{
-    Applied, Finding, HistoryEntry, Info, NodeOutcome, NodePlan, NodeVerdict, OfferedType, OutcomeReply, Page,
-    PlanReply, Reply, Revised, Severity, TapRecord, Verdict, Why, WhyStep,
+    Applied, Finding, HistoryEntry, Info, NodeOutcome, NodePlan, NodeVerdict, OfferedType, OutcomeReply, Overwritten,
+    Page, PlanReply, Reply, Revised, Severity, TapRecord, Verdict, Why, WhyStep,
 };
 pub use request::{LogsFrom, Request, Revision, WAIT_MAX, Wanted, waiting};
 pub use snapshot::Snapshot;

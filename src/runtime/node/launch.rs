@@ -1,6 +1,6 @@
 //! From options to a running node, and to its end.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, rc::Rc, sync::Arc, time::Duration};
 
 use actix::Actor;
 use actix_rt::System;
@@ -16,7 +16,7 @@ use super::{
     model_service::NodeModel,
     options::Options,
     scrape,
-    serve::Server,
+    serve::{self, Server},
     steps_back, supervise,
     world::World,
 };
@@ -32,7 +32,7 @@ use crate::{
         group::{GroupHandle, GroupHost},
         instance::{Birth, Catalog, Environment},
     },
-    words::{GroupName, InstancePath, TypeRef},
+    words::{GroupName, InstancePath, NodeName, TypeRef},
 };
 
 /// How long a node may take to hear from its group, or to find that nobody is there.
@@ -352,6 +352,7 @@ fn serve_status(world: &Rc<World>, router: &Router, options: &Rc<Options>, liste
 async fn note_peers(world: Rc<World>, router: Router) {
     use api::What;
     let mut events = router.watch();
+    let mut gone = BTreeSet::new();
     loop {
         let event = match events.recv().await {
             Ok(event) => event,
@@ -359,16 +360,24 @@ async fn note_peers(world: Rc<World>, router: Router) {
             Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
         };
         let (peer, what) = match event {
+            PeerEvent::Up(peer) if gone.remove(&peer.name) => {
+                let was = last_of(&world, &peer.name).await;
+                (peer, What::NodeBack { was })
+            }
             PeerEvent::Up(peer) => (peer, What::NodeUp { version: String::new() }),
             PeerEvent::Trusted(peer) => (peer, What::NodeUp { version: String::new() }),
             PeerEvent::Suspected(peer) => (peer, What::NodeSuspected { silent_ms: 0 }),
-            PeerEvent::Down { peer, reason } => (peer, What::NodeDown { orderly: reason == engine::DownReason::Left }),
+            PeerEvent::Down { peer, reason } => {
+                if peer.role == Role::Node {
+                    gone.insert(peer.name.clone());
+                }
+                (peer, What::NodeDown { orderly: reason == engine::DownReason::Left })
+            }
             PeerEvent::Lost { peer, n_messages } => {
                 tracing::warn!(%peer, n_messages, "messages are lost with a dead peer");
                 (peer, What::Note { text: format!("{n_messages} messages to it are lost") })
             }
             PeerEvent::Refused { who, reason } => {
-                tracing::warn!(who, %reason, "refused");
                 let text = format!("refused {who}: {reason}");
                 world.journal.borrow_mut().note(None, What::Note { text });
                 continue;
@@ -383,6 +392,16 @@ async fn note_peers(world: Rc<World>, router: Router) {
             world.journal.borrow_mut().note(Some(peer.name), what);
         }
     }
+}
+
+/// The last revision that a node is known to have dealt with.
+async fn last_of(world: &World, node: &NodeName) -> api::Revision {
+    let members = match world.group() {
+        Some(group) => group.members().await.unwrap_or_default(),
+        None => Vec::new(),
+    };
+    let member = members.into_iter().find(|member| member.node == *node);
+    serve::name(member.and_then(|member| member.status?.revision).as_ref())
 }
 
 /// Waits until the node is told to end.

@@ -51,8 +51,10 @@ fn ms(ms: u64) -> String {
 
 fn story(what: &What) -> String {
     match what {
+        What::NodeUp { version } if version.is_empty() => String::new(),
         What::NodeUp { version } => format!("version {version}"),
         What::NodeBack { was } => format!("was {was}"),
+        What::NodeSuspected { silent_ms: 0 } => "does not answer".to_owned(),
         What::NodeSuspected { silent_ms } => format!("no answer for {}", ms(*silent_ms)),
         What::NodeDown { orderly: true } => "said goodbye".to_owned(),
         What::NodeDown { orderly: false } => "unreachable".to_owned(),

@@ -26,6 +26,7 @@ pub(crate) fn history(entries: &[HistoryEntry], now: Time) -> String {
 
 fn result(entry: &HistoryEntry) -> String {
     match entry.verdict {
+        Some(Verdict::Converged) if !entry.overwritten.is_empty() => paint::yellow(&entry.result),
         Some(Verdict::Converged) => paint::green(&entry.result),
         Some(Verdict::RolledBack | Verdict::Degraded | Verdict::Refused) => paint::red(&entry.result),
         Some(Verdict::Unresolved) => paint::yellow(&entry.result),

@@ -137,6 +137,19 @@ pub struct OutcomeReply {
     pub verdict: Option<Verdict>,
     /// Since the revision was made.
     pub elapsed_ms: u64,
+    /// What of it does not show, because of pushes that did not know of it.
+    #[serde(default)]
+    pub overwritten: Vec<Overwritten>,
+}
+
+/// Something that a revision wrote, and another one, which did not know of it, overwrote.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Overwritten {
+    /// By which: `r8@node2`.
+    pub by: Revision,
+    /// What: `node1.ticker period = '1s' (now '2s')`.
+    pub what: String,
 }
 
 /// How a revision fares on a node.
@@ -241,6 +254,9 @@ pub struct HistoryEntry {
     pub result: String,
     /// The same for programs; `None` while it is under way, or when this node does not know.
     pub verdict: Option<Verdict>,
+    /// What of it does not show, because of pushes that did not know of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overwritten: Vec<Overwritten>,
     /// Whether its model is still kept.
     pub kept: bool,
 }

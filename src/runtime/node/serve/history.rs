@@ -7,10 +7,14 @@ use tokio::time::timeout;
 use super::{Server, not_found, stopped};
 use crate::{
     io::clock,
-    logic::gossip::{self, Adoption, RevisionId, Snapshot},
+    logic::gossip::{self, Adoption, Conflict, RevisionId, Snapshot},
     model::Model,
-    runtime::node::api::{
-        ApiError, ErrorCode, HistoryEntry, NodeOutcome, NodeVerdict, OutcomeReply, Revised, Revision, Verdict, waiting,
+    runtime::node::{
+        api::{
+            ApiError, ErrorCode, HistoryEntry, NodeOutcome, NodeVerdict, OutcomeReply, Overwritten, Revised, Revision,
+            Verdict, waiting,
+        },
+        overwritten,
     },
 };
 
@@ -101,10 +105,12 @@ impl Server {
         let twice = |number: u64| revisions.iter().filter(|revision| revision.id.number == number).count() > 1;
         let called =
             |id: &RevisionId| Revision { number: id.number, origin: twice(id.number).then(|| id.origin.clone()) };
+        let conflicts = self.group.conflicts(None).await.map_err(stopped)?;
         let mut entries = Vec::new();
         for revision in revisions.iter().take(limit) {
             let nodes = self.verdicts(&revision.id).await?;
             let verdict = overall(&nodes);
+            let lost = self.overwritten(&revision.id, &conflicts).await;
             let parents: Vec<_> = revision
                 .parents
                 .iter()
@@ -117,8 +123,9 @@ impl Server {
                 by: revision.by.to_string(),
                 from: parents.into_iter().max().unwrap_or_default(),
                 what: what(revision),
-                result: in_words(&nodes, verdict),
+                result: in_words(&nodes, verdict, &lost),
                 verdict,
+                overwritten: lost,
                 kept: self.group.model_at(revision.id.clone()).await.is_ok(),
             });
         }
@@ -132,7 +139,15 @@ impl Server {
         seen: u64,
         wait_ms: u64,
     ) -> Result<OutcomeReply, ApiError> {
-        let id = self.revision_id(&revision).await?;
+        // Whoever asks by the number alone has just pushed here: another side's revision of that number is not meant.
+        let mine = Revision {
+            origin: Some(revision.origin.as_ref().unwrap_or(&self.world.me).clone()),
+            number: revision.number,
+        };
+        let id = match self.revision_id(&mine).await {
+            Err(_) if revision.origin.is_none() => self.revision_id(&revision).await?,
+            id => id?,
+        };
         let until = waiting(wait_ms);
         let watch = clock::Stopwatch::start();
         let mut grown = self.world.journal.borrow().grown();
@@ -151,7 +166,9 @@ impl Server {
                     .find(|known| known.id == id)
                     .map(|known| known.time());
                 let elapsed_ms = made.map_or(0, |made| clock::now().since(made).as_millis() as u64);
-                return Ok(OutcomeReply { revision, n_reports, nodes, verdict, elapsed_ms });
+                let conflicts = self.group.conflicts(Some(id.clone())).await.map_err(stopped)?;
+                let overwritten = self.overwritten(&id, &conflicts).await;
+                return Ok(OutcomeReply { revision, n_reports, nodes, verdict, elapsed_ms, overwritten });
             }
             let left = until.saturating_sub(watch.elapsed()).min(LOOK_AGAIN);
             // Woken by an event or a step here, or by the backstop: it only decides when to look again.
@@ -160,6 +177,15 @@ impl Server {
             })
             .await;
         }
+    }
+
+    /// What of a revision was overwritten by pushes that did not know of it.
+    async fn overwritten(&self, id: &RevisionId, conflicts: &[Conflict]) -> Vec<Overwritten> {
+        let mut lost = Vec::new();
+        for conflict in conflicts.iter().filter(|conflict| conflict.loser.revision.as_ref() == Some(id)) {
+            lost.push(overwritten::told(conflict, &self.group).await);
+        }
+        lost
     }
 
     /// How a revision fares, node by node.
@@ -180,9 +206,9 @@ impl Server {
             },
             gossip::Outcome::Waiting => NodeVerdict::Waiting,
             gossip::Outcome::Unreachable => NodeVerdict::Absent,
-            gossip::Outcome::Done(Adoption::Adopted) => NodeVerdict::Adopted {
-                n_steps: if is_here { progress.n_steps } else { 0 },
-                elapsed_ms: if is_here { progress.elapsed.as_millis() as u64 } else { 0 },
+            gossip::Outcome::Done(Adoption::Adopted { n_steps, elapsed_ms }) => NodeVerdict::Adopted {
+                n_steps: n_steps as usize,
+                elapsed_ms: elapsed_ms.into(),
                 doing: if is_here { progress.doing.clone() } else { String::new() },
                 unresolved: Vec::new(),
             },
@@ -217,7 +243,7 @@ fn overall(nodes: &[NodeOutcome]) -> Option<Verdict> {
     Some(worst)
 }
 
-fn in_words(nodes: &[NodeOutcome], verdict: Option<Verdict>) -> String {
+fn in_words(nodes: &[NodeOutcome], verdict: Option<Verdict>, lost: &[Overwritten]) -> String {
     let first = nodes.iter().find_map(|node| match &node.verdict {
         NodeVerdict::RolledBack { cause, .. } | NodeVerdict::Degraded { cause } | NodeVerdict::Refused { cause } => {
             Some(format!("{}: {cause}", node.node))
@@ -228,6 +254,11 @@ fn in_words(nodes: &[NodeOutcome], verdict: Option<Verdict>) -> String {
         (Some(Verdict::Degraded), Some(cause)) => format!("degraded: {cause}"),
         (Some(Verdict::RolledBack), Some(cause)) => format!("rolled back: {cause}"),
         (Some(Verdict::Refused), Some(cause)) => format!("refused: {cause}"),
+        (Some(_), _) if !lost.is_empty() => {
+            let lost: Vec<String> =
+                lost.iter().map(|lost| format!("overwritten by {}: {}", lost.by, lost.what)).collect();
+            lost.join("; ")
+        }
         (Some(_), _) => "converged".to_owned(),
         (None, _) => "under way".to_owned(),
     }
