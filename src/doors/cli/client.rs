@@ -117,7 +117,7 @@ impl Client {
         n: usize,
         wait_ms: u64,
     ) -> Result<Page<TapRecord>, Failure> {
-        answer!(self, Request::Tail { channel, cursor, filter, n, wait_ms }, Tail)
+        answer!(self, Request::Tail { channel, cursor, filter, n, wait_ms, only_here: false }, Tail)
     }
 
     pub(crate) async fn send(&self, to: PortPath, value: Value, reply: bool) -> Result<Option<Value>, Failure> {

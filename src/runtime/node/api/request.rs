@@ -187,6 +187,9 @@ pub enum Request {
         n: usize,
         /// How long to wait for news, at most [`WAIT_MAX`].
         wait_ms: u64,
+        /// Whether to watch the fragment of the node asked alone.
+        #[serde(default)]
+        only_here: bool,
     },
     /// Puts a message into an input port → `Reply::Sent`.
     Send {

@@ -88,8 +88,8 @@ impl Server {
             Request::History { limit } => self.history(limit).await.map(Reply::History),
             Request::Watch { cursor, wait_ms } => Ok(Reply::Events(self.watch(cursor, wait_ms).await)),
             Request::Logs { from, cursor, n, wait_ms } => self.logs(&from, cursor, n, wait_ms).await.map(Reply::Logs),
-            Request::Tail { channel, cursor, filter, n, wait_ms } => {
-                self.tail(channel, cursor, filter, n, wait_ms).await.map(Reply::Tail)
+            Request::Tail { channel, cursor, filter, n, wait_ms, only_here } => {
+                self.tail(channel, cursor, filter, n, wait_ms, only_here).await.map(Reply::Tail)
             }
             Request::Send { to, value, reply } => self.send(&to, value, reply).await.map(Reply::Sent),
             Request::Why { path } => self.why(&path).await.map(Reply::Why),

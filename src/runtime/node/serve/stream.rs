@@ -2,20 +2,21 @@
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 
+use futures_util::future::join_all;
 use tokio::time::timeout;
 
-use super::{Server, not_found};
+use super::{Server, not_found, relay};
 use crate::{
     io::{clock::Stopwatch, telemetry::Record},
     runtime::{
         channel::{Loss, Tap, Tapped},
         instance::Message,
         node::{
-            api::{ApiError, ErrorCode, Event, LogsFrom, Page, TapRecord, WAIT_MAX, waiting},
+            api::{ApiError, ErrorCode, Event, LogsFrom, Page, Reply, Request, TapRecord, WAIT_MAX, waiting},
             wiring,
         },
     },
-    words::{ChannelName, InstancePath, PortPath, Value},
+    words::{ChannelName, InstancePath, NodeName, PortPath, Value},
 };
 
 /// The most events in one page.
@@ -23,6 +24,9 @@ const EVENTS_PAGE: usize = 512;
 
 /// The most taps that are open at once; each costs its channel a little.
 const TAPS_MAX: usize = 64;
+
+/// How long other nodes may keep a question for what passed there.
+const THERE_WAIT: Duration = Duration::from_millis(200);
 
 /// How often an open tap is looked at while its reader waits.
 const TAP_PERIOD: Duration = Duration::from_millis(20);
@@ -39,7 +43,10 @@ pub(super) struct Taps {
 
 struct OpenTap {
     channel: ChannelName,
-    tap: Rc<RefCell<Tap>>,
+    /// On this node's fragment, when there is one.
+    here: Option<Rc<RefCell<Tap>>>,
+    /// On other nodes that send into the channel, each with its cursor there.
+    there: Rc<RefCell<BTreeMap<NodeName, Option<u64>>>>,
     read: Stopwatch,
 }
 
@@ -90,7 +97,8 @@ impl Server {
         }
     }
 
-    /// Messages that pass through this node's fragment of a channel.
+    /// Messages that pass through a channel: each shows at the fragment of the node that sent it, so all of those are watched;
+    /// with `only_here`, this node's alone.
     pub(super) async fn tail(
         &self,
         channel: ChannelName,
@@ -98,47 +106,100 @@ impl Server {
         filter: Option<String>,
         n: usize,
         wait_ms: u64,
+        only_here: bool,
     ) -> Result<Page<TapRecord>, ApiError> {
         let filter = filter.as_deref().map(super::filter::Filter::parse).transpose()?;
         let id = match cursor {
             Some(id) => id,
-            None => self.open_tap(&channel)?,
+            None => self.open_tap(&channel, only_here)?,
         };
-        let found = self.taps.borrow().open.get(&id).map(|open| (open.channel.clone(), open.tap.clone()));
-        let Some((tapped, tap)) = found else {
+        let found =
+            self.taps.borrow().open.get(&id).map(|open| (open.channel.clone(), open.here.clone(), open.there.clone()));
+        let Some((tapped, here, there)) = found else {
             return Err(not_found("the tap has ended, since nobody read it; start again without a cursor"));
         };
         if tapped != channel {
             return Err(not_found(format!("the tap is on \"{tapped}\", not on \"{channel}\"")));
         }
         let watch = Stopwatch::start();
-        let mut items = Vec::new();
+        let (mut items, mut n_missed) = (Vec::new(), 0);
         loop {
-            while items.len() < n {
-                let Some(sample) = tap.borrow_mut().try_next() else { break };
-                let record = record(sample);
-                if filter.as_ref().is_none_or(|filter| filter.holds(&record)) {
-                    items.push(record);
+            if let Some(tap) = &here {
+                let mut tap = tap.borrow_mut();
+                while items.len() < n
+                    && let Some(sample) = tap.try_next()
+                {
+                    items.push(record(sample));
                 }
+                n_missed = tap.missed();
             }
-            if !items.is_empty() || watch.elapsed() >= waiting(wait_ms) {
+            let left = waiting(wait_ms).saturating_sub(watch.elapsed());
+            items.extend(self.tail_there(&channel, &there, n, left.min(THERE_WAIT)).await);
+            items.retain(|record| filter.as_ref().is_none_or(|filter| filter.holds(record)));
+            if !items.is_empty() || left.is_zero() {
                 break;
             }
             tokio::time::sleep(TAP_PERIOD).await;
         }
+        items.sort_by_key(|record| record.at);
         if let Some(open) = self.taps.borrow_mut().open.get_mut(&id) {
             open.read = Stopwatch::start();
         }
-        let n_missed = tap.borrow().missed();
         Ok(Page { items, next: id, n_missed })
     }
 
-    fn open_tap(&self, channel: &ChannelName) -> Result<u64, ApiError> {
-        let handle = wiring::channel(&self.world, channel).ok_or_else(|| {
-            not_found(format!("no port on \"{}\" is bound to a channel \"{channel}\"", self.world.me))
-                .help("ask a node that has a component on it: `--node ADDRESS`")
-        })?;
-        let door = wiring::door(&handle).map_err(not_found)?;
+    /// What passed on the other nodes meanwhile. One that does not answer shows nothing.
+    async fn tail_there(
+        &self,
+        channel: &ChannelName,
+        there: &RefCell<BTreeMap<NodeName, Option<u64>>>,
+        n: usize,
+        wait: Duration,
+    ) -> Vec<TapRecord> {
+        let nodes: Vec<_> = there.borrow().iter().map(|(node, cursor)| (node.clone(), *cursor)).collect();
+        let asked = nodes.into_iter().map(|(node, cursor)| async move {
+            let request = Request::Tail {
+                channel: channel.clone(),
+                cursor,
+                filter: None,
+                n,
+                wait_ms: wait.as_millis() as u64,
+                only_here: true,
+            };
+            (relay::ask(&self.world.router, &node, request).await, node)
+        });
+        let mut items = Vec::new();
+        for (answer, node) in join_all(asked).await {
+            // A tap that ended there, or a node that went: it is opened again with the next look.
+            let cursor = match answer {
+                Ok(Reply::Tail(page)) => {
+                    items.extend(page.items);
+                    Some(page.next)
+                }
+                _ => None,
+            };
+            there.borrow_mut().insert(node, cursor);
+        }
+        items
+    }
+
+    fn open_tap(&self, channel: &ChannelName, only_here: bool) -> Result<u64, ApiError> {
+        let model = self.group.current().model;
+        if !model.channels.contains_key(channel) {
+            return Err(not_found(format!("the model has no channel \"{channel}\"")));
+        }
+        let here = match wiring::channel(&self.world, channel) {
+            Some(handle) => Some(Rc::new(RefCell::new(wiring::door(&handle).map_err(not_found)?.tap()))),
+            None => None,
+        };
+        let sends = |port: &&PortPath| {
+            model
+                .component(&port.node, &port.component)
+                .is_some_and(|component| component.required.contains(&port.port))
+        };
+        let senders = model.bindings.of_channel(channel).filter(sends).map(|port| port.node.clone());
+        let others = senders.filter(|node| !only_here && *node != self.world.me);
+        let there: BTreeMap<NodeName, Option<u64>> = others.map(|node| (node, None)).collect();
         let mut taps = self.taps.borrow_mut();
         taps.open.retain(|_, open| open.read.elapsed() < WAIT_MAX * 2);
         if taps.open.len() >= TAPS_MAX {
@@ -146,8 +207,9 @@ impl Server {
         }
         taps.n_opened += 1;
         let id = taps.n_opened;
-        let tap = Rc::new(RefCell::new(door.tap()));
-        taps.open.insert(id, OpenTap { channel: channel.clone(), tap, read: Stopwatch::start() });
+        let open =
+            OpenTap { channel: channel.clone(), here, there: Rc::new(RefCell::new(there)), read: Stopwatch::start() };
+        taps.open.insert(id, open);
         Ok(id)
     }
 
