@@ -64,6 +64,7 @@ pub(super) fn options(config: &Config, version: &str) -> Result<Options, Failure
     let n_cores = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(Options {
         engine: config.of_node(),
+        any_port: !config.listen_given,
         name,
         group: config.group.clone(),
         data: config.data.clone(),

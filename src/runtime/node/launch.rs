@@ -41,6 +41,9 @@ const SYNC_MAX: Duration = Duration::from_secs(30);
 /// How long the last words to the peers may take.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
 
+/// How many ports are tried where any will do.
+const PORT_TRIES: usize = 3;
+
 /// How often a boot is tried again when the group moved on meanwhile.
 const BOOT_TRIES: usize = 5;
 
@@ -117,7 +120,6 @@ pub fn run_then(
 ) -> Result<(), StartError> {
     let watch = Stopwatch::start();
     let mut options = options;
-    fix_ports(&mut options.engine.listen)?;
     let store = match &options.data {
         Some(directory) => Store::open(directory)?,
         None => Store::in_memory()?,
@@ -127,7 +129,7 @@ pub fn run_then(
     // A node without a disk may come back within the same second: time tells its lives apart.
     let incarnation = if options.data.is_some() { identity.incarnation } else { clock::now().micros() };
     let me = Peer { name: options.name.clone(), incarnation, role: Role::Node };
-    let router = engine::zenoh::start(&options.engine, me)?;
+    let router = start_engine(&mut options, me)?;
     // The engine opens before the actor system and closes after it: it must not run on an arbiter.
     let closer = router.clone();
     let system = System::new();
@@ -138,6 +140,21 @@ pub fn run_then(
         Err(error) => tracing::warn!(%error, "the network was left without a word"),
     }
     result
+}
+
+/// Joins the network. Another process may take the port between our look at it and zenoh's: where any will do, the next is tried.
+fn start_engine(options: &mut Options, me: Peer) -> Result<Router, StartError> {
+    let mut tries = 0;
+    loop {
+        fix_ports(&mut options.engine.listen)?;
+        match engine::zenoh::start(&options.engine, me.clone()) {
+            Err(EngineError::Listen { .. } | EngineError::Network(_)) if options.any_port && tries < PORT_TRIES => {
+                tries += 1;
+                options.engine.listen = vec![engine::config::LISTEN_DEFAULT.to_owned()];
+            }
+            started => return Ok(started?),
+        }
+    }
 }
 
 /// Takes a free port where the options say that any will do, so that the node can say where it listens.

@@ -32,6 +32,8 @@ pub struct Options {
     pub group: GroupName,
     /// The network.
     pub engine: engine::Config,
+    /// Whether any free port will do where the one to listen on is taken: nobody asked for that one.
+    pub any_port: bool,
     /// Where it keeps what must survive; `None` keeps all in memory.
     pub data: Option<PathBuf>,
     /// What it adds to the model when it starts for the first time.
@@ -74,6 +76,7 @@ impl Options {
             },
             data: self.data.as_ref().map(|data| data.join("hosted").join(name.as_str())),
             boot: Boot::Default,
+            any_port: true,
             scrape: None,
             obeys_signals: false,
             ..self.clone()
