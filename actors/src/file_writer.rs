@@ -1,6 +1,6 @@
 //! Writes what it receives to a file.
 
-use std::io::Write;
+use std::{fs::File, io::Write};
 
 use enact::prelude::*;
 
@@ -17,7 +17,7 @@ pub struct FileWriter {
     /// Lines written so far.
     #[state]
     lines: u64,
-    file: Option<std::fs::File>,
+    file: Option<File>,
 }
 
 #[component]
@@ -25,10 +25,16 @@ impl FileWriter {
     /// A file that cannot be opened makes the adaptation roll back.
     #[start]
     fn start(&mut self) -> Result<()> {
-        let mut options = std::fs::OpenOptions::new();
-        options.create(true).write(true).append(!self.truncate).truncate(self.truncate);
-        let file = options.open(&self.path).map_err(|error| format!("\"{}\": {error}", self.path))?;
-        self.file = Some(file);
+        self.file = Some(self.open(self.truncate)?);
+        Ok(())
+    }
+
+    /// Another file is opened before this one is let go, and never emptied: an adaptation may be undone.
+    #[update]
+    fn update(&mut self, changed: &Changed) -> Result<()> {
+        if changed.has("path") {
+            self.file = Some(self.open(false)?);
+        }
         Ok(())
     }
 
@@ -43,7 +49,7 @@ impl FileWriter {
     /// Texts are written as they are, everything else as JSON.
     #[input]
     fn line(&mut self, message: Value) -> Result<()> {
-        let Some(file) = &mut self.file else { return Ok(()) };
+        let file = self.file.as_mut().ok_or("the file is closed")?;
         match message.as_str() {
             Some(text) => writeln!(file, "{text}")?,
             None => writeln!(file, "{message}")?,
@@ -56,5 +62,11 @@ impl FileWriter {
     #[input]
     fn count(&mut self, _ask: ()) -> Result<u64> {
         Ok(self.lines)
+    }
+
+    fn open(&self, truncate: bool) -> Result<File> {
+        let mut options = File::options();
+        options.create(true).write(true).append(!truncate).truncate(truncate);
+        options.open(&self.path).map_err(|error| format!("\"{}\": {error}", self.path).into())
     }
 }

