@@ -21,7 +21,7 @@ pub struct Wiring {
 /// A wish of the fragment's.
 #[derive(Debug, PartialEq)]
 pub enum Effect<M> {
-    /// An end of this node has messages: hand them over with [`Fragment::drain`].
+    /// An end of this node has messages: hand them over with [`super::Fragment::drain`].
     Drain(EndId),
     /// A frame for the fragment on another node.
     Post {
@@ -39,7 +39,7 @@ pub enum Effect<M> {
     },
     /// Something to show to who taps the channel.
     Tapped(Sample<M>),
-    /// Call [`Fragment::tick`] at that time, at the latest.
+    /// Call [`super::Fragment::tick`] at that time, at the latest.
     Wake(Time),
 }
 
@@ -63,6 +63,6 @@ pub struct Sample<M> {
 pub struct Given<M> {
     /// The message.
     pub message: M,
-    /// When set, its handling is followed: tell [`Fragment::outcome`].
+    /// When set, its handling is followed: tell [`super::Fragment::outcome`].
     pub track: Option<Track>,
 }

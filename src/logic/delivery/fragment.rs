@@ -175,7 +175,7 @@ impl<M: Clone> Fragment<M> {
         self.n_full == 0
     }
 
-    /// A component of this node sent a message at `stamp`. Under [`Overflow::Wait`], ask [`Fragment::takes`] before.
+    /// A component of this node sent a message at `stamp`. Under [`super::Overflow::Wait`], ask [`Fragment::takes`] before.
     pub fn sent<S: Strategy<M> + ?Sized>(
         &mut self,
         strategy: &mut S,

@@ -73,7 +73,7 @@ pub struct Refusal {
     pub place: String,
 }
 
-/// What [`Peers`] wishes to be done.
+/// What [`super::Peers`] wishes to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Make a link for this incarnation, known here by this number.

@@ -1,6 +1,6 @@
 //! Scripts: KevScript 5 with Enact's own statements. Text to statements, statements to edits of a model, and back to text.
 //!
-//! Everything here is a pure function: no clock, no chance (generated names come from a seed), no file. [`parse`] finds
+//! Everything here is a pure function: no clock, no chance (generated names come from a seed), no file. [`parse()`] finds
 //! every error of a text, [`evaluate`] every error of its execution; a script with an error changes nothing.
 //!
 //! ```

@@ -1,6 +1,6 @@
 //! Models and edits as scripts.
 //!
-//! [`print`]'s script, evaluated over an empty model with `Library::of(&model)`, gives the same model again, but for what no
+//! [`print()`]'s script, evaluated over an empty model with `Library::of(&model)`, gives the same model again, but for what no
 //! script says: types, units and repositories that no instance needs; the identities of components; dictionaries that lack
 //! a value which has a default, or have one that the type does not take; ports that a component has beside those of its
 //! type; fragments for nodes that are not connected; versions that are no numbers (`5.3.2-SNAPSHOT`), instances without a

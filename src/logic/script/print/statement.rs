@@ -8,7 +8,7 @@ use crate::logic::script::{
 };
 
 impl Display for Script {
-    /// One statement a line. [`parse`](crate::logic::script::parse) gives an equal script back.
+    /// One statement a line. [`parse`](fn@crate::logic::script::parse) gives an equal script back.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.statements.iter().try_for_each(|statement| writeln!(f, "{statement}"))
     }
