@@ -9,7 +9,10 @@ use std::{
 use tokio::{process::Command, sync::oneshot};
 
 use super::{
-    cli::failure::{Exit, Failure},
+    cli::{
+        draw::draw,
+        failure::{Exit, Failure},
+    },
     config::Config,
 };
 use crate::{
@@ -19,7 +22,7 @@ use crate::{
     runtime::{
         instance::Catalog,
         node::{
-            Boot, Options,
+            Boot, BootError, Options, StartError,
             launch::{self, Ready},
             options::ChildCommand,
         },
@@ -29,6 +32,18 @@ use crate::{
 
 /// How often the states of running components are kept on disk.
 const CHECKPOINT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Set for a node that another one hosts as a process: its standard input ends with its host.
+const HOSTED: &str = "ENACT_HOSTED";
+
+/// Stops the node when its host is gone, however that ended.
+fn end_with_the_host(stop: Option<oneshot::Sender<()>>) {
+    std::thread::spawn(move || {
+        // Nothing is ever said there; an error means the end, too.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        drop(stop);
+    });
+}
 
 /// Runs a node until it is told to end.
 ///
@@ -43,13 +58,22 @@ pub(super) fn run(config: Config, catalog: Arc<Catalog>, version: &'static str) 
     let (name, n_types) = (options.name.clone(), catalog.iter().count());
     let group = options.group.to_string();
     let data = options.data.clone();
+    let mut stop = Some(stop);
+    if std::env::var_os(HOSTED).is_some() {
+        end_with_the_host(stop.take());
+    }
     let done = launch::run_then(options, catalog, stopped, move |ready| {
         show(&name, &group, data.as_deref(), n_types, version, ready);
         // Fails where no service manager waits for it.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     });
-    drop(stop);
-    done.map_err(|error| Failure::new(Exit::Error, error.to_string(), error.help()))
+    done.map_err(|error| {
+        if let StartError::Boot(BootError::Script { file, text, diagnostics }) = &error {
+            // Nobody listening is no failure.
+            let _ = anstream::stderr().write_all(draw(file, text, diagnostics).as_bytes());
+        }
+        Failure::new(Exit::Error, error.to_string(), error.help())
+    })
 }
 
 /// The options of a node as its configuration has them.
@@ -135,7 +159,8 @@ fn child_command(config: &Config) -> ChildCommand {
         if insecure {
             command.arg("--insecure");
         }
-        command.stdin(std::process::Stdio::null());
+        // Held open by the host as long as it lives.
+        command.env(HOSTED, "true").stdin(std::process::Stdio::piped());
         command
     })
 }

@@ -66,13 +66,20 @@ pub(super) async fn start(world: &Rc<World>, node: &NodeName, limit: Duration) -
     if *node == world.me || world.hosted.borrow().runs(node) {
         return Ok(());
     }
+    let watch = Stopwatch::start();
+    // A host that crashed leaves a process to end by itself: names are unique, so that life comes to its end first.
+    while is_there(world, node) {
+        if watch.elapsed() > limit {
+            return Err(format!("another node named \"{node}\" is there already"));
+        }
+        sleep(LOOK_AGAIN).await;
+    }
     let life = launch(world, node)?;
     let Some(()) = world.hosted.borrow_mut().nodes.get_mut(node).map(|hosted| hosted.life = Some(life)) else {
         return Err(format!("\"{node}\" was removed while it was started"));
     };
-    let watch = Stopwatch::start();
     while watch.elapsed() < limit {
-        if world.router.peers().iter().any(|peer| peer.name == *node) {
+        if is_there(world, node) {
             return Ok(());
         }
         if let Some(how) = ended(world, node) {
@@ -81,6 +88,10 @@ pub(super) async fn start(world: &Rc<World>, node: &NodeName, limit: Duration) -
         sleep(LOOK_AGAIN).await;
     }
     Err(format!("the hosted node \"{node}\" was not seen within {limit:?}"))
+}
+
+fn is_there(world: &World, node: &NodeName) -> bool {
+    world.router.peers().iter().any(|peer| peer.name == *node)
 }
 
 /// Stops a hosted node; it drains first.
