@@ -25,6 +25,7 @@ use crate::{
         clock::{self, Stopwatch},
         engine::{self, EngineError, Incoming, Peer, PeerEvent, Role, Router},
         store::{Store, StoreError},
+        telemetry,
     },
     logic::gossip::{Push, PushRefused, Timing},
     model::Model,
@@ -67,6 +68,9 @@ pub enum StartError {
         /// Why.
         cause: String,
     },
+    /// Another node of its name appeared: the two met after a cut, or started in the same moment.
+    #[error("another node has taken the name \"{}\" (incarnation {})", .0.name, .0.incarnation)]
+    NameTaken(Peer),
     /// The machine.
     #[error("{0}")]
     System(String),
@@ -79,6 +83,7 @@ impl StartError {
             StartError::Engine(error) => error.help().to_owned(),
             StartError::Store(error) => error.help(),
             StartError::Boot(_) => "mend the boot file; nothing was changed".to_owned(),
+            StartError::NameTaken(_) => "give one of the two another name".to_owned(),
             StartError::Group { .. } | StartError::System(_) => String::new(),
         }
     }
@@ -103,7 +108,7 @@ pub struct Ready {
 /// thread without a runtime.
 ///
 /// # Errors
-/// See [`StartError`]. A node that has started ends without error.
+/// See [`StartError`]. A node that has started ends without error, unless it lost its name.
 pub fn run(options: Options, catalog: Arc<Catalog>, stop: oneshot::Receiver<()>) -> Result<(), StartError> {
     run_then(options, catalog, stop, |_| ())
 }
@@ -179,6 +184,7 @@ async fn live(
     watch: Stopwatch,
     ready: impl FnOnce(&Ready),
 ) -> Result<(), StartError> {
+    let hangups = options.obeys_signals.then(|| actix_rt::spawn(telemetry::outlive_the_terminal()));
     let options = Rc::new(options);
     let hosted = HostedNodes::new((*options).clone(), catalog.clone());
     let world = World::new(options.name.clone(), catalog, router.clone(), disk, hosted, &options);
@@ -208,7 +214,13 @@ async fn live(
     }
     world.placement.borrow().stop();
     world.group_arbiter.stop();
-    Ok(())
+    if let Some(hangups) = hangups {
+        hangups.abort();
+    }
+    match world.name_taken.take() {
+        Some(by) => Err(StartError::NameTaken(by)),
+        None => Ok(()),
+    }
 }
 
 /// What a crash cut short is told: nothing of it runs any more, so the target is taken up from scratch.
@@ -401,6 +413,7 @@ async fn note_peers(world: Rc<World>, router: Router) {
             }
             PeerEvent::NameTaken { by } => {
                 tracing::error!(%by, "another node took this node's name: stopping");
+                world.name_taken.replace(Some(by));
                 world.stop.notify_one();
                 continue;
             }

@@ -14,7 +14,10 @@ use super::{
     placement::Placement, wires::Wires,
 };
 use crate::{
-    io::{clock::Stopwatch, engine::Router},
+    io::{
+        clock::Stopwatch,
+        engine::{Peer, Router},
+    },
     logic::{gossip::RevisionId, restart::Policy},
     model::Model,
     runtime::{
@@ -56,6 +59,8 @@ pub(super) struct World {
     pub(super) adopted: RefCell<Option<RevisionId>>,
     /// Told when the node is to end.
     pub(super) stop: Notify,
+    /// The node that took this one's name, which ends it.
+    pub(super) name_taken: RefCell<Option<Peer>>,
     /// Whether a failed adaptation could not be undone: the next one starts from scratch.
     pub(super) is_degraded: Cell<bool>,
     /// How the adaptation under way goes.
@@ -92,6 +97,7 @@ impl World {
             running: RefCell::default(),
             adopted: RefCell::default(),
             stop: Notify::new(),
+            name_taken: RefCell::default(),
             is_degraded: Cell::new(false),
             progress: watch::Sender::default(),
             started: Stopwatch::start(),
