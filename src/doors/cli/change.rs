@@ -233,7 +233,7 @@ impl Input {
         let Some(path) = &args.file else {
             return Ok(Input { from: "console", ..script(args.execute.join("\n"), "command line".to_owned()) });
         };
-        let (text, name) = (files::read_text(path)?, files::name(path));
+        let (text, name) = (files::read_text(path).map_err(unread)?, files::name(path));
         // A script never starts with a brace.
         if !text.trim_start().starts_with('{') {
             return Ok(script(text, name));
@@ -265,6 +265,11 @@ impl Input {
             _ => Ok(planned),
         }
     }
+}
+
+/// A file that cannot be read is an error like a wrong script, not a wrong use of the command.
+fn unread(failure: Failure) -> Failure {
+    Failure { exit: Exit::Error, ..failure }
 }
 
 fn variable(pair: &str) -> Result<(String, String), Failure> {

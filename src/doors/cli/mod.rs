@@ -47,6 +47,7 @@ use crate::{
         config::{self, Config, Settings, Sources},
         console,
     },
+    logic::script::diagnostic::did_you_mean,
     runtime::{instance::Catalog, node::api::OfferedType},
 };
 
@@ -263,7 +264,11 @@ fn set_flag(text: &str) -> Result<(&'static str, Vec<String>), Failure> {
     let wrong = |help: String| Failure::new(Exit::Usage, format!("\"{text}\" sets nothing"), help);
     let (key, value) =
         text.split_once('=').ok_or_else(|| wrong("expected KEY=VALUE, as in limits.step=10s".to_owned()))?;
-    let known = config::keys::find(key.trim()).ok_or_else(|| wrong("`config sample` prints every key".to_owned()))?;
+    let unknown = || match did_you_mean(key.trim(), config::keys::KEYS.iter().map(|key| key.name)) {
+        help if help.is_empty() => wrong("`config sample` prints every key".to_owned()),
+        help => wrong(help),
+    };
+    let known = config::keys::find(key.trim()).ok_or_else(unknown)?;
     Ok((known.name, value.split(',').map(|part| part.trim().to_owned()).collect()))
 }
 

@@ -30,7 +30,7 @@ pub enum Boot {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum BootError {
     /// The script is wrong; nothing was changed.
-    #[error("the boot script {file} is wrong: {}", .diagnostics.first().map_or("", |first| first.message.as_str()))]
+    #[error("the boot script {file} is wrong: {}{}", .diagnostics.first().map_or("", |first| first.message.as_str()), more(.diagnostics))]
     Script {
         /// What people call it.
         file: String,
@@ -50,6 +50,14 @@ pub enum BootError {
     /// The edits do not fit the model.
     #[error("the boot does not fit the model: {0}")]
     Edit(String),
+}
+
+/// How many diagnostics there are beside the first, in words.
+fn more(diagnostics: &[script::Diagnostic]) -> String {
+    match diagnostics.len() {
+        0 | 1 => String::new(),
+        n => format!(" (and {} more)", n - 1),
+    }
 }
 
 /// Names that a boot needs.
@@ -182,6 +190,7 @@ fn lay_over(model: &mut Model, over: &Model) {
     for binding in both {
         model.bindings.insert(binding);
     }
+    *model = std::mem::take(model).indexed();
 }
 
 /// Says in the model where this node can be reached: `network NODE.KEY`.

@@ -51,7 +51,8 @@ impl Server {
             several => {
                 let names: Vec<String> = several.iter().map(|id| format!("r{id}")).collect();
                 let what = format!("{revision} is ambiguous: two sides of a partition made one");
-                Err(ApiError::new(ErrorCode::NotFound, what).help(format!("say {}", names.join(" or "))))
+                // Stale: whoever took the number for a base plans again, and sees which one shows.
+                Err(ApiError::new(ErrorCode::Stale, what).help(format!("say {}", names.join(" or "))))
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::{
         clock::Stopwatch,
         engine::{Lane, Role},
     },
-    logic::gossip::{Member, Presence},
+    logic::gossip::{Adoption, Member, Presence, Snapshot},
     model::{Kind, Model},
     runtime::node::{
         api::{
@@ -50,7 +50,7 @@ impl Server {
         let mut names: BTreeSet<&NodeName> = model.nodes.keys().collect();
         names.extend(told.keys());
         let nodes: Vec<NodeStatus> =
-            names.into_iter().map(|name| self.node_status(model, name, &members, &told)).collect();
+            names.into_iter().map(|name| self.node_status(&snapshot, name, &members, &told)).collect();
         let attached: Vec<&NodeStatus> = nodes.iter().filter(|node| model.nodes.contains_key(&node.name)).collect();
         let newest = history::name(snapshot.id());
         let n_converged = attached
@@ -82,7 +82,8 @@ impl Server {
         told
     }
 
-    fn node_status(&self, model: &Model, name: &NodeName, members: &[Member], told: &Told) -> NodeStatus {
+    fn node_status(&self, newest: &Snapshot, name: &NodeName, members: &[Member], told: &Told) -> NodeStatus {
+        let model = &newest.model;
         let member = members.iter().find(|member| member.node == *name);
         let (local, rtt) = told.get(name).map(|(local, rtt)| (Some(local), Some(*rtt))).unwrap_or_default();
         let is_up = *name == self.world.me || self.nodes_up().contains(name);
@@ -92,23 +93,27 @@ impl Server {
             matches!(instance.state, InstanceState::Failed | InstanceState::Restarting | InstanceState::Unresolved)
         });
         let absent = !is_up || member.is_some_and(|member| member.presence == Presence::Absent && !is_local);
+        let status = member.and_then(|member| member.status.as_ref());
+        let outcome = newest.id().and_then(|id| status.and_then(|status| status.outcome(id)));
+        let not_adopted = outcome.map(not_adopted).unwrap_or_default();
         let state = match local {
             _ if absent => NodeState::Absent,
             None => NodeState::Suspected,
             Some(local) if local.is_degraded => NodeState::Degraded,
             Some(local) if local.adapting.is_some() => NodeState::Adapting,
-            Some(_) if is_partial => NodeState::Partial,
+            Some(_) if is_partial || !not_adopted.is_empty() => NodeState::Partial,
             Some(_) => NodeState::Ready,
         };
         let first_cause = instances.iter().find(|instance| !instance.cause.is_empty());
         NodeStatus {
             name: name.clone(),
             state,
-            cause: first_cause.map_or_else(String::new, |instance| format!("{}: {}", instance.name, instance.cause)),
-            revision: member
-                .and_then(|member| member.status.as_ref())
-                .and_then(|status| status.revision.as_ref())
-                .map(|id| history::name(Some(id))),
+            cause: match first_cause {
+                _ if !not_adopted.is_empty() => not_adopted,
+                Some(instance) => format!("{}: {}", instance.name, instance.cause),
+                None => String::new(),
+            },
+            revision: status.and_then(|status| status.revision.as_ref()).map(|id| history::name(Some(id))),
             host: model.nodes.get(name).and_then(|node| node.host.clone()),
             local: is_local,
             rtt_us: rtt.filter(|_| !is_local).map(|rtt| rtt.as_micros() as u64),
@@ -275,6 +280,16 @@ impl Server {
             gauge("enact_lost", "Messages lost with a dead peer.", &labels, peer.lost as f64);
         }
         self.options.metrics.render()
+    }
+}
+
+/// Why a node does not run what it was given, in words; empty when it does.
+fn not_adopted(adoption: &Adoption) -> String {
+    match adoption {
+        Adoption::Adopted { .. } => String::new(),
+        Adoption::RolledBack { step, cause } => format!("rolled back: {step}: {cause}"),
+        Adoption::Refused { cause } => format!("refused: {cause}"),
+        Adoption::Degraded { cause } => cause.clone(),
     }
 }
 

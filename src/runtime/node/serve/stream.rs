@@ -10,7 +10,7 @@ use crate::{
     io::{clock::Stopwatch, telemetry::Record},
     runtime::{
         channel::{Loss, Tap, Tapped},
-        instance::Message,
+        instance::{Failure, Message},
         node::{
             api::{ApiError, ErrorCode, Event, LogsFrom, Page, Reply, Request, TapRecord, WAIT_MAX, waiting},
             wiring,
@@ -219,15 +219,23 @@ impl Server {
         let handle = self.world.instances.borrow().at(&path).map(|slot| slot.handle.clone());
         let handle =
             handle.ok_or_else(|| not_found(format!("no component \"{path}\" runs on \"{}\"", self.world.me)))?;
-        let failed =
-            |failure: crate::runtime::instance::Failure| ApiError::new(ErrorCode::Refused, failure.to_string());
-        let answer = handle.call(to.port.as_str(), Message::new(value), SEND_LIMIT).await.map_err(failed)?;
+        let answer = handle.call(to.port.as_str(), Message::new(value), SEND_LIMIT).await.map_err(|f| not_sent(&f))?;
         if !reply {
             return Ok(None);
         }
         let value = answer.to_value().map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
         Ok(Some(value))
     }
+}
+
+/// Why a message had no effect: no such port, a component that crashed at it, or one that does not want it.
+fn not_sent(failure: &Failure) -> ApiError {
+    let code = match failure {
+        Failure::NoPort { .. } => ErrorCode::NotFound,
+        failure if failure.is_crash() => ErrorCode::Internal,
+        _ => ErrorCode::Refused,
+    };
+    ApiError::new(code, failure.to_string())
 }
 
 /// Why a message was lost, in words.
