@@ -1,8 +1,10 @@
 //! A group of real processes on loopback: started, asked, killed, and cleaned up whatever happens.
 
 use std::{
+    cell::RefCell,
     fs::File,
     net::TcpListener,
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -12,118 +14,181 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// The binary under test.
-pub const ENACT: &str = env!("CARGO_BIN_EXE_enact");
+const ENACT: &str = env!("CARGO_BIN_EXE_enact");
 
 /// How long a fact may take to become true: generous, since two slow cores may be shared by many.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often a fact is looked at that nobody tells of.
+const LOOK_AGAIN: Duration = Duration::from_millis(30);
 
 /// A node process.
-pub struct Node {
-    pub name: String,
-    pub address: String,
-    child: Child,
+pub(crate) struct Node {
+    pub(crate) name: String,
+    pub(crate) address: String,
+    pub(crate) child: Child,
     log: PathBuf,
 }
 
 impl Node {
     /// What the node wrote so far.
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
+    pub(crate) fn log(&self) -> String {
+        read(&self.log)
     }
 
     /// Ends the node at once, as a crash would.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().expect("the process is ours");
         self.child.wait().expect("it was killed");
     }
 
     /// Asks the node to end, and waits for its exit code.
-    pub fn terminate(&mut self) -> Option<i32> {
+    pub(crate) fn terminate(&mut self) -> Option<i32> {
         self.signal("TERM");
         self.wait()
     }
 
     /// Sends a signal by name.
-    pub fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         let status = Command::new("kill").args([&format!("-{signal}"), &pid]).status().expect("kill is there");
         assert!(status.success(), "cannot send {signal} to {}", self.name);
     }
 
     /// Waits until the process has ended.
-    pub fn wait(&mut self) -> Option<i32> {
-        let name = self.name.clone();
-        let child = &mut self.child;
+    #[track_caller]
+    pub(crate) fn wait(&mut self) -> Option<i32> {
         let mut code = None;
-        eventually(&format!("{name} ends"), || {
-            child.try_wait().expect("the process is ours").map(|status| code = status.code()).is_some()
-        });
+        let (name, log) = (self.name.clone(), self.log.clone());
+        let child = &mut self.child;
+        let ended = || child.try_wait().expect("the process is ours").map(|status| code = status.code()).is_some();
+        eventually(&format!("{name} ends"), ended, || read(&log));
         code
     }
 
     /// Whether the process runs.
-    pub fn runs(&mut self) -> bool {
+    pub(crate) fn runs(&mut self) -> bool {
         self.child.try_wait().expect("the process is ours").is_none()
     }
 }
 
 impl Drop for Node {
     fn drop(&mut self) {
-        // Fails only when it has ended already.
-        let _ = self.child.kill();
+        // With the nodes that it hosts as processes. Fails only when all have ended already.
+        let group = format!("-{}", self.child.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
         let _ = self.child.wait();
     }
 }
 
 /// What a command came to.
 #[derive(Debug)]
-pub struct Done {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Done {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Done {
+    /// What a command comes to.
+    pub(crate) fn of(command: &mut Command) -> Done {
+        let output = command.output().expect("the binary is there");
+        Done {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     /// The JSON on its standard output.
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no JSON ({error}): {self}"))
     }
 
     /// The command, expected to have ended with 0.
     #[track_caller]
-    pub fn ok(self) -> Done {
-        assert_eq!(self.code, 0, "{self:?}");
+    pub(crate) fn ok(self) -> Done {
+        self.ended(0)
+    }
+
+    /// The command, expected to have ended with this code.
+    #[track_caller]
+    pub(crate) fn ended(self, code: i32) -> Done {
+        assert_eq!(self.code, code, "{self}");
+        self
+    }
+
+    /// The command, expected to have said all of this on standard error.
+    #[track_caller]
+    pub(crate) fn said(self, words: &[&str]) -> Done {
+        for word in words {
+            assert!(self.stderr.contains(word), "not said: {word:?} by {self}");
+        }
         self
     }
 }
 
+impl std::fmt::Display for Done {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "a command that ended with {}\n{}\n{}", self.code, self.stdout, self.stderr)
+    }
+}
+
 /// A group with a folder of its own, unknown to other groups on this machine.
-pub struct Group {
-    pub folder: TempDir,
+pub(crate) struct Group {
+    folder: TempDir,
     name: String,
-    first: Option<String>,
+    /// Where its nodes listen, in the order of their first start.
+    addresses: Vec<String>,
+    /// Settings of its nodes and commands.
+    settings: Vec<(&'static str, &'static str)>,
 }
 
 impl Group {
-    pub fn new(name: &str) -> Group {
+    pub(crate) fn new(name: &str) -> Group {
         let folder = tempfile::tempdir().expect("a folder");
-        Group { folder, name: format!("{name}-{}", std::process::id()), first: None }
+        let name = format!("{name}-{}", std::process::id());
+        Group { folder, name, addresses: Vec::new(), settings: Vec::new() }
     }
 
-    /// Starts a node that joins whoever was started first, and waits until it answers.
-    pub fn start(&mut self, name: &str) -> Node {
+    /// The same with an environment variable set.
+    pub(crate) fn with(mut self, variable: &'static str, value: &'static str) -> Group {
+        self.settings.push((variable, value));
+        self
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Starts a node that joins those that were started before, and waits until it answers.
+    #[track_caller]
+    pub(crate) fn start(&mut self, name: &str) -> Node {
         self.start_with(name, &[])
     }
 
     /// The same with more arguments.
-    pub fn start_with(&mut self, name: &str, more: &[&str]) -> Node {
+    #[track_caller]
+    pub(crate) fn start_with(&mut self, name: &str, more: &[&str]) -> Node {
         let node = self.spawn(name, more);
-        self.await_ready(&node);
+        self.await_status(&node, &format!("{name} is ready"), |status| node_status(status, name)["state"] == "ready");
         node
     }
 
     /// Starts a node without waiting for it. A node of a name that ran before takes up its data and its address.
-    pub fn spawn(&mut self, name: &str, more: &[&str]) -> Node {
+    pub(crate) fn spawn(&mut self, name: &str, more: &[&str]) -> Node {
+        let log = self.path(&format!("{name}.log"));
+        let file = File::options().create(true).append(true).open(&log).expect("the folder is ours");
+        let (mut command, address) = self.node(name);
+        command.args(more).stderr(file.try_clone().expect("a file")).stdout(file);
+        let child = command.spawn().expect("the binary is there");
+        Node { name: name.to_owned(), address, child, log }
+    }
+
+    /// The command that runs a node, and where it listens.
+    pub(crate) fn node(&mut self, name: &str) -> (Command, String) {
         let address_file = self.path(&format!("{name}.address"));
         let address = std::fs::read_to_string(&address_file).unwrap_or_else(|_| {
             let address = format!("tcp/127.0.0.1:{}", free_port());
@@ -132,111 +197,151 @@ impl Group {
         });
         let mut command = self.command();
         command.args(["node", "--name", name, "--listen", &address]).arg("--data").arg(self.path(name));
-        match &self.first {
-            Some(first) if *first != address => {
-                command.args(["--join", first]);
-            }
-            _ => self.first = Some(address.clone()),
+        for other in self.addresses.iter().filter(|other| **other != address) {
+            command.args(["--join", other]);
         }
-        let log = self.path(&format!("{name}.log"));
-        let file = File::options().create(true).append(true).open(&log).expect("the folder is ours");
-        command.args(more).stdin(Stdio::null()).stderr(file.try_clone().expect("a file")).stdout(file);
-        let child = command.spawn().expect("the binary is there");
-        Node { name: name.to_owned(), address, child, log }
+        if !self.addresses.contains(&address) {
+            self.addresses.push(address.clone());
+        }
+        command.process_group(0);
+        (command, address)
     }
 
-    /// Waits until a node answers.
-    pub fn await_ready(&self, node: &Node) {
-        eventually_or(
-            &format!("{} is ready", node.name),
-            || {
-                let status = self.at(node, &["status", "-o", "json"]);
-                status.code == 0 && node_status(&status.json(), &node.name)["state"] == "ready"
-            },
-            || node.log(),
-        );
+    /// A node whose process was started from [`Group::node`].
+    pub(crate) fn adopt(&self, name: &str, address: String, child: Child) -> Node {
+        Node { name: name.to_owned(), address, child, log: self.path(&format!("{name}.log")) }
     }
 
     /// Runs `enact` against a node.
-    pub fn at(&self, node: &Node, args: &[&str]) -> Done {
-        let output = self.command().args(args).env("ENACT_NODE", &node.address).output().expect("the binary is there");
-        Done {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+    pub(crate) fn at(&self, node: &Node, args: &[&str]) -> Done {
+        Done::of(self.command().args(args).env("ENACT_NODE", &node.address))
+    }
+
+    /// Runs `enact` in the folder of the group, with nobody to talk to.
+    pub(crate) fn run(&self, args: &[&str]) -> Done {
+        Done::of(self.command().args(args))
     }
 
     /// Applies a script at a node, and waits for the outcome.
-    pub fn apply(&self, node: &Node, script: &str) -> Done {
-        let file = self.path("script.kevs");
-        std::fs::write(&file, script).expect("the folder is ours");
-        self.at(node, &["apply", file.to_str().expect("UTF-8"), "--yes", "--timeout", "60s"])
+    pub(crate) fn apply(&self, node: &Node, script: &str) -> Done {
+        self.write("script.kevs", script);
+        self.at(node, &["apply", "script.kevs", "--yes", "--timeout", "60s"])
     }
 
     /// The status of the group as a node sees it.
-    pub fn status(&self, node: &Node) -> Value {
+    #[track_caller]
+    pub(crate) fn status(&self, node: &Node) -> Value {
         self.at(node, &["status", "-o", "json"]).ok().json()
     }
 
+    /// The revision of the group as a node sees it.
+    #[track_caller]
+    pub(crate) fn revision(&self, node: &Node) -> String {
+        self.status(node)["revision"].as_str().expect("a revision").to_owned()
+    }
+
     /// What an input port replies.
-    pub fn ask(&self, node: &Node, port: &str) -> Value {
-        self.at(node, &["send", port, "null", "--reply", "-o", "json"]).ok().json()
+    #[track_caller]
+    pub(crate) fn ask(&self, node: &Node, port: &str) -> Value {
+        self.send(node, port, "null")
+    }
+
+    /// Sends a message to an input port, and gives what it replies.
+    #[track_caller]
+    pub(crate) fn send(&self, node: &Node, port: &str, message: &str) -> Value {
+        serde_json::from_str(&self.at(node, &["send", port, message, "--reply"]).ok().stdout).unwrap_or_default()
+    }
+
+    /// Waits until an input port replies with what is wanted.
+    #[track_caller]
+    pub(crate) fn await_reply(&self, node: &Node, port: &str, wanted: impl Fn(&Value) -> bool) {
+        let last = RefCell::new(String::new());
+        let fact = || {
+            let done = self.at(node, &["send", port, "null", "--reply"]);
+            *last.borrow_mut() = done.to_string();
+            done.code == 0 && wanted(&done.json())
+        };
+        eventually(&format!("{port} replies as wanted"), fact, || format!("{}\n{}", last.borrow(), node.log()));
+    }
+
+    /// Waits until the status as a node sees it is as wanted.
+    #[track_caller]
+    pub(crate) fn await_status(&self, node: &Node, what: &str, wanted: impl Fn(&Value) -> bool) {
+        let last = RefCell::new(String::new());
+        let fact = || {
+            let done = self.at(node, &["status", "-o", "json"]);
+            *last.borrow_mut() = done.to_string();
+            done.code == 0 && wanted(&done.json())
+        };
+        eventually(what, fact, || format!("{}\n{}", last.borrow(), node.log()));
+    }
+
+    /// Waits until so many nodes run the newest revision.
+    #[track_caller]
+    pub(crate) fn await_in_step(&self, node: &Node, n_nodes: usize) {
+        self.await_status(node, &format!("{n_nodes} nodes are in step"), |status| {
+            let nodes = status["nodes"].as_array().map(Vec::as_slice).unwrap_or_default();
+            nodes.len() == n_nodes
+                && nodes.iter().all(|node| node["state"] == "ready" && node["revision"] == status["revision"])
+        });
     }
 
     /// A path in the folder of the group.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn command(&self) -> Command {
+    /// Writes a file into the folder of the group.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).expect("the folder is ours");
+    }
+
+    /// `enact` in the folder of the group, with nothing of this machine's settings.
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(ENACT);
+        for (variable, _) in std::env::vars().filter(|(variable, _)| variable.starts_with("ENACT_")) {
+            command.env_remove(variable);
+        }
         command.current_dir(self.folder.path()).env("ENACT_GROUP", &self.name).env("ENACT_MULTICAST_ENABLED", "false");
+        command.envs(self.settings.iter().copied()).stdin(Stdio::null());
         command.env("XDG_CONFIG_HOME", self.folder.path()).env_remove("RUST_LOG");
         command
     }
 }
 
 /// A node in the JSON of `status`.
-pub fn node_status<'a>(status: &'a Value, name: &str) -> &'a Value {
-    let nodes = status["status"]["nodes"].as_array().or_else(|| status["nodes"].as_array());
-    nodes.into_iter().flatten().find(|node| node["name"] == name).unwrap_or(&Value::Null)
+pub(crate) fn node_status<'a>(status: &'a Value, name: &str) -> &'a Value {
+    status["nodes"].as_array().into_iter().flatten().find(|node| node["name"] == name).unwrap_or(&Value::Null)
 }
 
 /// An instance in the JSON of `status`.
-pub fn instance_status<'a>(status: &'a Value, node: &str, name: &str) -> &'a Value {
+pub(crate) fn instance_status<'a>(status: &'a Value, node: &str, name: &str) -> &'a Value {
     let instances = node_status(status, node)["instances"].as_array();
     instances.into_iter().flatten().find(|instance| instance["name"] == name).unwrap_or(&Value::Null)
 }
 
-/// Waits for a fact.
-#[track_caller]
-pub fn eventually(what: &str, fact: impl FnMut() -> bool) {
-    eventually_or(what, fact, String::new);
-}
-
 /// Waits for a fact; says more when it does not come.
 #[track_caller]
-pub fn eventually_or(what: &str, mut fact: impl FnMut() -> bool, more: impl Fn() -> String) {
+pub(crate) fn eventually(what: &str, mut fact: impl FnMut() -> bool, more: impl Fn() -> String) {
     let until = now() + PATIENCE;
     while !fact() {
         assert!(now() < until, "not within {PATIENCE:?}: {what}\n{}", more());
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(LOOK_AGAIN);
     }
 }
 
 #[allow(clippy::disallowed_methods, reason = "a test of real processes waits in real time")]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
 /// A port that was free a moment ago.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback is there");
     listener.local_addr().expect("it is bound").port()
 }
 
 /// The text of a file, empty when it is not there.
-pub fn read(path: &Path) -> String {
+pub(crate) fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }

@@ -1,0 +1,12 @@
+//! Groups of real node processes, asked and adapted by the real command line: one file for each promise.
+
+mod crash;
+mod faulty;
+mod harness;
+mod hosted;
+mod life;
+mod output;
+mod refusal;
+mod size;
+mod start;
+mod terminal;
