@@ -222,7 +222,8 @@ fn story(verdict: &NodeVerdict, counted: bool) -> String {
     match verdict {
         NodeVerdict::Waiting => "waiting".to_owned(),
         NodeVerdict::Working { doing, .. } => doing.clone(),
-        NodeVerdict::Adopted { n_steps: 0, unresolved, .. } if unresolved.is_empty() => "nothing to do here".to_owned(),
+        // Only the node that was asked knows how many steps it took itself.
+        NodeVerdict::Adopted { n_steps: 0, unresolved, .. } if unresolved.is_empty() => "adopted".to_owned(),
         NodeVerdict::Adopted { n_steps, elapsed_ms, doing, unresolved } => {
             let last = match (doing.is_empty(), counted) {
                 (true, _) => count(*n_steps, "step"),

@@ -277,7 +277,9 @@ pub(super) fn types(args: &TypesArgs, offered: &[OfferedType], term: &mut Term) 
             let texts: Vec<String> = offers.map(|offer| type_lists::one(&offer)).collect();
             term.print(&texts.join("\n"))
         }
-        Output::Table | Output::Wide => term.print(&type_lists::list(&offers.collect::<Vec<_>>())),
+        form @ (Output::Table | Output::Wide) => {
+            term.print(&type_lists::list(&offers.collect::<Vec<_>>(), form == Output::Wide))
+        }
         other => Err(other.unknown("types", "table, json and jsonl")),
     }
 }

@@ -191,7 +191,10 @@ impl Mesh {
                     wire.up.store(true, Relaxed);
                     self.up_mut(|up| drop(up.insert(peer.name.clone(), wire)));
                 }
-                tracing::info!(peer = %peer.name, incarnation = peer.incarnation, role = ?peer.role, "peer up");
+                match peer.role {
+                    Role::Node => tracing::info!(peer = %peer.name, incarnation = peer.incarnation, "peer up"),
+                    Role::Console => tracing::debug!(peer = %peer.name, "console here"),
+                }
             }
             PeerEvent::Down { peer, reason } => {
                 self.up_mut(|up| {

@@ -247,6 +247,37 @@ impl Adaptation {
         }
     }
 
+    /// What was done once the step is done, in words: `started ticker`, `bound ticker.tick to ticks`.
+    pub fn done_text(&self) -> String {
+        let end = |end: &End| {
+            let Binding { port, channel } = &end.binding;
+            (format!("{}.{}", port.component, port.port), channel.clone())
+        };
+        match self {
+            Adaptation::StopInstance(subject) => format!("stopped {}", short(&subject.path)),
+            Adaptation::StopSelf(_) => "stopped".to_owned(),
+            Adaptation::StartInstance(subject) => format!("started {}", short(&subject.path)),
+            Adaptation::AddInstance { blueprint, .. } => format!("made {}", short(&blueprint.subject.path)),
+            Adaptation::RemoveInstance { blueprint, .. } => format!("removed {}", short(&blueprint.subject.path)),
+            Adaptation::UpdateInstance { subject, .. } => format!("updated {}", short(&subject.path)),
+            Adaptation::UpdateDictionary { subject, attribute, .. } => {
+                format!("set {}.{attribute}", short(&subject.path))
+            }
+            Adaptation::AddBinding(bound) => {
+                let (port, channel) = end(bound);
+                format!("bound {port} to {channel}")
+            }
+            Adaptation::RemoveBinding(bound) => {
+                let (port, channel) = end(bound);
+                format!("took {port} off {channel}")
+            }
+            Adaptation::AddTypeDef { definition, .. } => format!("learnt {}", definition.id),
+            Adaptation::RemoveTypeDef(definition) => format!("forgot {}", definition.id),
+            Adaptation::AddDeployUnit(unit) => format!("loaded {} {}", unit.id.name, unit.id.version),
+            Adaptation::RemoveDeployUnit(unit) => format!("unloaded {} {}", unit.id.name, unit.id.version),
+        }
+    }
+
     /// The instance that the step is about; none for bindings, types and units.
     pub fn subject(&self) -> Option<&Subject> {
         match self {
@@ -360,6 +391,14 @@ fn instance_path(path: &InstancePath) -> String {
         InstancePath::Component(node, component) => format!("/nodes[{node}]/components[{component}]"),
         InstancePath::Channel(channel) => format!("/hubs[{channel}]"),
         InstancePath::Group(group) => format!("/groups[{group}]"),
+    }
+}
+
+/// An instance as its own node calls it.
+fn short(path: &InstancePath) -> String {
+    match path {
+        InstancePath::Component(_, component) => component.to_string(),
+        other => other.to_string(),
     }
 }
 

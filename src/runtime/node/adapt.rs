@@ -35,7 +35,7 @@ pub(super) struct Progress {
     pub(super) n_done: usize,
     /// Steps of the plan.
     pub(super) n_steps: usize,
-    /// The last step that ended: `StartInstance /nodes[n]/components[c]`.
+    /// The last step that ended: `started ticker`.
     pub(super) doing: String,
     /// Whether it is over.
     pub(super) is_over: bool,
@@ -132,7 +132,7 @@ fn tell_progress(world: &World, run: &Run, plan: &Plan, step: u32, watch: Stopwa
     let progress = run.progress();
     world.progress.send_modify(|told| {
         (told.n_done, told.n_steps) = (progress.n_done, progress.n_steps);
-        told.doing = plan.steps[step as usize].to_string();
+        told.doing = plan.steps[step as usize].done_text();
         told.elapsed = watch.elapsed();
     });
 }

@@ -61,11 +61,14 @@ fn story(what: &What) -> String {
         What::NodeRefused { reason } => reason.clone(),
         What::Proposed { from, by, message, .. } if message.is_empty() => format!("by {by}, from {from}"),
         What::Proposed { from, by, message, .. } => format!("by {by}, from {from}: {message}"),
+        // Only the node itself knows how many steps it took.
+        What::Adopted { revision, n_steps: 0, .. } => revision.to_string(),
         What::Adopted { revision, n_steps, elapsed_ms } => {
             format!("{revision}, {} in {}", count(*n_steps, "step"), ms(*elapsed_ms))
         }
         What::RolledBack { revision, step, cause } => format!("{revision} at {step}: {cause}"),
         What::Degraded { revision, cause } => format!("{revision}: {cause}"),
+        What::Converged { n_nodes: 0, .. } => String::new(),
         What::Converged { n_nodes, elapsed_ms, .. } => format!("on {} in {}", count(*n_nodes, "node"), ms(*elapsed_ms)),
         What::Overwritten { winner, lost, .. } => format!("by {winner}; lost: {}", lost.join(", ")),
         What::Started { .. } | What::Stopped { .. } => String::new(),

@@ -32,6 +32,7 @@ pub(crate) fn span_text(span: Duration) -> String {
     let ms = span.as_millis();
     let secs = span.as_secs();
     match secs {
+        0 if span.as_micros() < 100 => format!("{} µs", span.as_micros()),
         0 if ms == 0 => format!("{:.1} ms", span.as_secs_f64() * 1000.0),
         0 => format!("{ms} ms"),
         1..60 => format!("{:.1} s", span.as_secs_f64()),
@@ -71,7 +72,7 @@ mod tests {
     fn times_are_said_as_people_say_them() {
         let said = |ms| span_text(Duration::from_millis(ms));
         let all = [0, 12, 3210, 61_000, 8_040_000, 90_000_000].map(said);
-        assert_eq!(all, ["0.0 ms", "12 ms", "3.2 s", "1m 01s", "2h 14m", "1d 01h"]);
+        assert_eq!(all, ["0 µs", "12 ms", "3.2 s", "1m 01s", "2h 14m", "1d 01h"]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub(crate) struct Offer<'a> {
 }
 
 /// A line for each type.
-pub(crate) fn list(offers: &[Offer<'_>]) -> String {
+pub(crate) fn list(offers: &[Offer<'_>], wide: bool) -> String {
     let mut columns = Columns::new(&["TYPE", "KIND", "PORTS", "PARAMETERS", "NODES", "WHAT"]);
     for offer in offers {
         let definition = offer.definition;
@@ -32,7 +32,7 @@ pub(crate) fn list(offers: &[Offer<'_>]) -> String {
             inputs.chain(outputs).collect::<Vec<_>>().join(" "),
             definition.attributes.as_ref().map(names).unwrap_or_default(),
             nodes.join(" "),
-            doc.lines().next().unwrap_or_default().to_owned(),
+            if wide { first_line(&doc) } else { cut(&first_line(&doc)) },
         ]);
     }
     if columns.is_empty() { "no type is known\n".to_owned() } else { columns.render() }
@@ -117,6 +117,12 @@ fn datatype(datatype: DataType) -> String {
 
 fn doc(definition: &TypeDefinition) -> String {
     definition.metadata.get("description").map(ToString::to_string).unwrap_or_default()
+}
+
+/// What fits behind the other columns.
+fn cut(text: &str) -> String {
+    const MAX: usize = 50;
+    if text.chars().count() <= MAX { text.to_owned() } else { text.chars().take(MAX - 1).chain(['…']).collect() }
 }
 
 fn first_line(doc: &str) -> String {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, rc::Rc, sync::Arc};
 
-use super::{Server, history, wanted};
+use super::{Server, wanted};
 use crate::{
     io::clock,
     logic::{
@@ -35,7 +35,7 @@ impl Server {
         Ok(PlanReply {
             group: self.group.name().clone(),
             base: from,
-            newest: history::name(newest.id()),
+            newest: self.called(newest.id()).await?,
             changes: change::diff(&base, &evaluated.model),
             nodes,
             n_nodes: evaluated.model.nodes.len(),
@@ -57,9 +57,9 @@ impl Server {
             None => newest.clone(),
             Some(revision) => self.snapshot_at(revision, &newest).await?,
         };
-        let from = history::name(snapshot.id());
+        let from = self.called(snapshot.id()).await?;
         if compare_and_swap && snapshot.digest != newest.digest {
-            return Err(stale(&from, &history::name(newest.id())));
+            return Err(stale(&from, &self.called(newest.id()).await?));
         }
         let evaluated = self.evaluate(&wanted, &snapshot.model).await?;
         self.refuse(&snapshot.model, &evaluated.model)?;
@@ -73,7 +73,10 @@ impl Server {
         };
         let pushed = self.group.push(push).await.map_err(refused)?;
         Ok(Applied {
-            revision: pushed.revision.as_ref().map_or(from.clone(), |id| history::name(Some(id))),
+            revision: match &pushed.revision {
+                Some(id) => self.called(Some(id)).await?,
+                None => from.clone(),
+            },
             from,
             unchanged: pushed.n_changes == 0,
             warnings: evaluated.warnings,
@@ -110,7 +113,7 @@ impl Server {
 
     async fn base(&self, base: Option<Revision>, newest: &Snapshot) -> Result<(Revision, Model), ApiError> {
         match base {
-            None => Ok((history::name(newest.id()), newest.model.clone())),
+            None => Ok((self.called(newest.id()).await?, newest.model.clone())),
             Some(revision) => Ok((revision.clone(), self.model_at(&revision).await?)),
         }
     }

@@ -57,6 +57,14 @@ impl Server {
         }
     }
 
+    /// How people call a revision: with its node where the number was given twice, so that the name finds it again.
+    pub(super) async fn called(&self, id: Option<&RevisionId>) -> Result<Revision, ApiError> {
+        let Some(id) = id else { return Ok(Revision::default()) };
+        let history = self.group.history(HISTORY_MAX).await.map_err(stopped)?;
+        let is_twice = history.iter().any(|known| known.id.number == id.number && known.id.origin != id.origin);
+        Ok(Revision { number: id.number, origin: is_twice.then(|| id.origin.clone()) })
+    }
+
     /// The model of a revision.
     pub(super) async fn model_at(&self, revision: &Revision) -> Result<Model, ApiError> {
         if revision.number == 0 {
@@ -94,7 +102,7 @@ impl Server {
         match revision {
             None => {
                 let current = self.group.current();
-                Ok(Revised { revision: name(current.id()), model: current.model.into() })
+                Ok(Revised { revision: self.called(current.id()).await?, model: current.model.into() })
             }
             Some(revision) => Ok(Revised { model: self.model_at(&revision).await?.into(), revision }),
         }

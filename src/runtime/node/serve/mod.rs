@@ -107,7 +107,7 @@ impl Server {
         Ok(Info {
             node: self.world.me.clone(),
             group: self.group.name().clone(),
-            revision: history::name(snapshot.id()),
+            revision: self.called(snapshot.id()).await?,
             n_nodes: 1 + self.nodes_up().len(),
             version: self.options.version.clone(),
             listen: self.listen.clone(),

@@ -438,6 +438,9 @@ fn texts<K: ToString + Ord + Clone, V: ToString + Clone>(map: &imbl::OrdMap<K, V
 /// A value within a line.
 fn short(value: &str) -> String {
     const MAX: usize = 40;
+    if value.is_empty() {
+        return "''".to_owned();
+    }
     let one_line = value.replace('\n', "⏎");
     if one_line.chars().count() <= MAX { one_line } else { one_line.chars().take(MAX - 1).chain(['…']).collect() }
 }
