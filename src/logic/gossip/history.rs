@@ -10,7 +10,7 @@ use std::{
 
 use super::{Conflict, Origin, Registers, Revision, RevisionId, Stamp, Writes, Written, hash, view};
 use crate::model::{
-    Model,
+    Model, Shared,
     change::{Element, Register},
 };
 
@@ -38,7 +38,8 @@ struct Kept {
 /// The revisions that a replica knows.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    kept: BTreeMap<Stamp, Kept>,
+    /// Shared, so that a clone of the whole costs little.
+    kept: BTreeMap<Stamp, Shared<Kept>>,
     heads: BTreeSet<Stamp>,
     /// The latest revision of each origin whose writes are gone.
     forgotten: BTreeMap<Origin, Stamp>,
@@ -138,13 +139,14 @@ impl History {
             (after, None)
         };
         self.note(&revision, writes.as_ref());
-        self.kept.insert(stamp, Kept { revision, writes, after, model: shown });
+        self.kept.insert(stamp, Kept { revision, writes, after, model: shown }.into());
         self.forget();
     }
 
     /// The snapshots of later revisions contain this one as well.
     fn slip_under(&mut self, stamp: Stamp, writes: Option<&Writes>) {
         for (_, later) in self.kept.range_mut(stamp..) {
+            let later = later.to_mut();
             later.model = None;
             match (&mut later.after, writes) {
                 (Some(after), Some(writes)) => write_all(after, stamp, writes),
@@ -163,7 +165,7 @@ impl History {
         for parent in &revision.parents {
             self.heads.remove(parent);
         }
-        let has_child = |kept: &Kept| kept.revision.parents.contains(&revision.stamp);
+        let has_child = |kept: &Shared<Kept>| kept.revision.parents.contains(&revision.stamp);
         if !self.kept.range(revision.stamp..).any(|(_, kept)| has_child(kept)) {
             self.heads.insert(revision.stamp);
         }
@@ -186,7 +188,10 @@ impl History {
         let mut gone = Vec::new();
         if self.n_writes > WRITES_MAX {
             for (stamp, kept) in &mut self.kept {
-                let Some(writes) = kept.writes.take() else { continue };
+                if kept.writes.is_none() {
+                    continue;
+                }
+                let Some(writes) = kept.to_mut().writes.take() else { continue };
                 self.n_writes -= n_cells(&writes);
                 gone.push(*stamp);
                 if self.n_writes <= WRITES_MAX {
@@ -259,6 +264,7 @@ impl History {
                 }
                 _ => None,
             };
+            let kept = kept.to_mut();
             kept.after = known.clone();
             kept.model = None;
         }

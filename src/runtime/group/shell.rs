@@ -149,6 +149,8 @@ pub(super) struct GroupActor {
     n_appended_bytes: usize,
     n_base_bytes: usize,
     keep_error: Option<String>,
+    /// Who sent what does not decode: told once, until it connects anew.
+    not_understood: BTreeSet<NodeName>,
 }
 
 impl GroupActor {
@@ -185,6 +187,7 @@ impl GroupActor {
             n_appended_bytes: 0,
             n_base_bytes,
             keep_error: None,
+            not_understood: BTreeSet::new(),
         }
     }
 
@@ -392,7 +395,10 @@ impl GroupActor {
     fn hear(&mut self, heard: Heard, ctx: &mut Context<GroupActor>) {
         match heard {
             Heard::Up(node) => self.tell(ctx, |protocol, now, effects| protocol.peer_up(now, &node, effects)),
-            Heard::Down(node) => self.tell(ctx, |protocol, _, effects| protocol.peer_down(&node, effects)),
+            Heard::Down(node) => {
+                self.not_understood.remove(&node);
+                self.tell(ctx, |protocol, _, effects| protocol.peer_down(&node, effects));
+            }
             Heard::Here(nodes) => {
                 let here: BTreeSet<NodeName> = nodes.into_iter().collect();
                 let known: BTreeSet<NodeName> = self.protocol.board().peers().cloned().collect();
@@ -415,8 +421,10 @@ impl GroupActor {
                     self.keep_error = None;
                 }
                 Err(error) => {
-                    let cause = format!("not understood: {error}");
-                    self.seat.events.do_send(GroupEvent::Refused { node: from, cause });
+                    if self.not_understood.insert(from.clone()) {
+                        let cause = format!("not understood: {error}");
+                        self.seat.events.do_send(GroupEvent::Refused { node: from, cause });
+                    }
                 }
             },
         }
