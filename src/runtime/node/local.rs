@@ -53,14 +53,15 @@ pub(super) struct LocalStatus {
 pub(super) async fn status(world: &Rc<World>, version: &str, listen: &[String]) -> LocalStatus {
     let mut instances = Vec::new();
     let mut channels = Vec::new();
-    let mut asked = Vec::new();
+    let (mut asked, mut births) = (Vec::new(), Vec::new());
     for slot in world.instances.borrow().iter() {
         match &slot.subject.path {
-            InstancePath::Channel(channel) => channels.push((channel.clone(), slot.handle.clone())),
+            InstancePath::Channel(channel) => channels.push((channel.clone(), slot.handle.clone(), slot.since)),
             _ => {
                 if asked.len() < OUTPUTS_ASKED_MAX {
                     asked.push((instances.len(), slot.handle.clone()));
                 }
+                births.push((slot.subject.path.clone(), slot.since));
                 instances.push(instance_status(slot));
             }
         }
@@ -74,9 +75,26 @@ pub(super) async fn status(world: &Rc<World>, version: &str, listen: &[String]) 
         instances[idx].counters.sent = of("sent");
         instances[idx].counters.lost += of("dropped");
     }
-    let counted =
-        channels.into_iter().map(|(channel, handle)| async move { (channel, wiring::counters(&handle).await) });
-    let channels = futures_util::future::join_all(counted).await;
+    let counted = channels.into_iter().map(|(channel, handle, born)| async move {
+        let counters = wiring::counters(&handle).await;
+        (channel, born, counters)
+    });
+    let counted = futures_util::future::join_all(counted).await;
+    let now = clock::now();
+    let mut rates = world.rates.borrow_mut();
+    rates.retain(|path| world.instances.borrow().at(path).is_some());
+    for (instance, (path, born)) in instances.iter_mut().zip(&births) {
+        let counters = &mut instance.counters;
+        counters.per_s = rates.per_s(path, counters.received + counters.sent, *born, now);
+    }
+    let channels = counted.into_iter().map(|(channel, born, mut counters)| {
+        if let Some((counters, _)) = &mut counters {
+            counters.per_s = rates.per_s(&InstancePath::Channel(channel.clone()), counters.received, born, now);
+        }
+        (channel, counters)
+    });
+    let channels = channels.collect();
+    drop(rates);
     let progress = world.progress.borrow().clone();
     LocalStatus {
         node: world.me.clone(),

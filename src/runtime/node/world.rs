@@ -11,7 +11,7 @@ use tokio::sync::{Notify, watch};
 
 use super::{
     adapt::Progress, disk::Disk, hosted::HostedNodes, instances::Instances, journal::Journal, options::Options,
-    placement::Placement, wires::Wires,
+    placement::Placement, rates::Rates, wires::Wires,
 };
 use crate::{
     io::{
@@ -51,6 +51,8 @@ pub(super) struct World {
     pub(super) placement: RefCell<Placement>,
     /// What happened lately.
     pub(super) journal: RefCell<Journal>,
+    /// How many messages a second go through what runs here.
+    pub(super) rates: RefCell<Rates>,
     /// Set by the plan that stops this node; obeyed when its outcome is told.
     pub(super) stop_wanted: Cell<bool>,
     /// The model that runs here: the last one adopted.
@@ -93,6 +95,7 @@ impl World {
             group_arbiter: Arbiter::new(),
             placement: RefCell::new(Placement::new(options.n_workers)),
             journal: RefCell::default(),
+            rates: RefCell::default(),
             stop_wanted: Cell::new(false),
             running: RefCell::default(),
             adopted: RefCell::default(),

@@ -360,6 +360,7 @@ fn channel_status(model: &Model, name: &ChannelName, told: &Told) -> ChannelStat
         counters.sent += part.sent;
         counters.queued += part.queued;
         counters.lost += part.lost;
+        counters.per_s += part.per_s;
     }
     ChannelStatus {
         name: name.clone(),
