@@ -91,8 +91,12 @@ fn build() -> PathBuf {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.arg("build").args(offline).current_dir(&stranger).env("CARGO_TARGET_DIR", target);
         // What `cargo test` says about this package is not so for that one, and would have build scripts run again.
-        let of_package = |name: &String| ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|about| name.starts_with(about));
-        std::env::vars().map(|(name, _)| name).filter(of_package).for_each(|name| drop(cargo.env_remove(name)));
+        for (name, _) in std::env::vars_os() {
+            let about = name.to_string_lossy();
+            if about.starts_with("CARGO_MANIFEST_") || about.starts_with("CARGO_PKG_") {
+                cargo.env_remove(name);
+            }
+        }
         cargo.output().expect("cargo is there")
     };
     let mut built = cargo(&["--offline"]);

@@ -1,6 +1,6 @@
 //! WebServer, both versions, and HttpProbe.
 
-use enact::{prelude::*, testing::Harness};
+use enact::testing::Harness;
 use enact_actors::{HttpProbe, WebServer, WebServerV1, http_probe::Probe};
 use serde_json::json;
 use tokio::{

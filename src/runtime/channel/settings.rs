@@ -25,7 +25,8 @@ pub fn attribute(name: &str, datatype: DataType, default: &str, doc: &str) -> At
         optional: default.is_empty(),
         state: false,
         fragment: false,
-        default: (!default.is_empty()).then(|| default.into()),
+        // A model wants a value for every attribute: who may have none is empty at first.
+        default: Some(default.into()),
         min: None,
         max: None,
         one_of: Vec::new(),
@@ -89,6 +90,9 @@ impl Settings {
                 }
                 continue;
             };
+            if value.is_empty() && attribute.optional {
+                continue;
+            }
             match attribute.accepts(&value) {
                 Ok(()) => drop(values.insert(attribute.name.clone(), value)),
                 Err(unfit) => {

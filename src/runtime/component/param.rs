@@ -63,11 +63,11 @@ impl ParamDef {
         Attribute {
             name: AttributeName::parse(self.name).expect("a field's name is a name"),
             datatype: self.datatype,
-            // In a model, an empty text is no value: who may be empty may have none.
+            // In a model, an empty text is no value: who may be empty may have none, and who may have none is empty at first.
             optional: self.optional || self.default == Some(""),
             state: false,
             fragment: self.fragment,
-            default: self.default.map(Into::into),
+            default: self.default.or(self.optional.then_some("")).map(Into::into),
             min: self.min.map(Into::into),
             max: self.max.map(Into::into),
             one_of: self.one_of.iter().map(|&text| text.into()).collect(),

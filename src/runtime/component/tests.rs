@@ -189,7 +189,7 @@ fn the_definition_is_what_the_source_says() {
     let colour = definition.attribute("colour").unwrap();
     assert!(colour.fragment && colour.one_of.len() == 2);
     let token = definition.attribute("token").unwrap();
-    assert!(token.secret && token.optional && token.default.is_none());
+    assert!(token.secret && token.optional && token.default.as_deref() == Some(""));
     assert_eq!(definition.attribute("type").unwrap().max.as_deref(), Some("65535"));
     assert_eq!(definition.attribute("mark").unwrap().datatype, DataType::Char);
 
