@@ -16,3 +16,14 @@ pub use runtime::component::{Error, Message, ParamType, Result, from_value, prel
 
 // The macros write `::enact::…`, also into the components of this crate's own tests.
 extern crate self as enact;
+
+/// The examples of the documents compile, and those that run hold.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/components.md")]
+    struct Components;
+    #[doc = include_str!("../docs/channels-and-groups.md")]
+    struct ChannelsAndGroups;
+}
