@@ -67,7 +67,11 @@ impl Merge<'_> {
         let held = self.new.get(element, register);
         let winner = match held {
             Some(entry) if entry.stamp != loser => entry.stamp,
-            Some(_) => culprit(self.new, element, register)?,
+            Some(_) => match culprit(self.new, element, register)? {
+                // It stands in its own way only because somebody else brought the element to that place.
+                own if own == loser => self.new.get(element, &Register::Here)?.stamp,
+                other => other,
+            },
             // Dropped without a trace: whoever removed it did so beyond the horizon.
             None => Stamp::new(ntp_of(self.new.floor()), loser.origin()),
         };
