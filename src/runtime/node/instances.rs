@@ -14,7 +14,7 @@ use crate::{
         restart::{Policy, Restarts},
     },
     model::Dictionary,
-    runtime::instance::Handle,
+    runtime::instance::{Failure, Handle},
     words::{InstancePath, Time},
 };
 
@@ -24,6 +24,8 @@ pub(super) struct Slot {
     pub(super) subject: Arc<Subject>,
     /// How often its type is started again after a crash.
     pub(super) policy: Policy,
+    /// A crash that was told while it was being started again, before it counted as running.
+    pub(super) missed: Option<Failure>,
     /// How to speak to it.
     pub(super) handle: Handle,
     /// Where it lives; given back with it.

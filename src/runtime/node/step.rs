@@ -179,6 +179,7 @@ fn create(world: &Rc<World>, blueprint: &Blueprint) -> Result<Handle, String> {
         restarts: Restarts::default(),
         n_restarts: 0,
         kept: None,
+        missed: None,
     });
     Ok(handle)
 }

@@ -23,6 +23,11 @@ use crate::{
 pub(super) fn ended(world: &Rc<World>, ended: &Ended) -> Option<(Arc<Subject>, Duration)> {
     let mut instances = world.instances.borrow_mut();
     let slot = instances.at_mut(&ended.path).filter(|slot| slot.handle.life() == ended.life)?;
+    if slot.state == InstanceState::Restarting {
+        // A message that had waited may crash it at once: `revive` looks here before it calls it running.
+        slot.missed = Some(ended.failure.clone());
+        return None;
+    }
     if slot.state != InstanceState::Running {
         // It crashed in a step of a plan, or while it waited for its restart: whoever waits for the step knows.
         return None;
@@ -66,6 +71,9 @@ pub(super) async fn revive(world: Rc<World>, subject: Arc<Subject>, delay: Durat
     sleep(delay).await;
     let handle = world.instances.borrow().of(&subject).map(|slot| (slot.handle.clone(), slot.state))?;
     let (handle, InstanceState::Restarting) = handle else { return None };
+    if let Some(slot) = world.instances.borrow_mut().of_mut(&subject) {
+        slot.missed = None;
+    }
     let revived = async {
         handle.revive(limit).await?;
         let restored = handover::restore(&world, &subject, &StateFrom::Kept, &handle, limit).await;
@@ -76,6 +84,10 @@ pub(super) async fn revive(world: Rc<World>, subject: Arc<Subject>, delay: Durat
     let mut instances = world.instances.borrow_mut();
     let slot = instances.of_mut(&subject)?;
     slot.n_restarts += 1;
+    let result = match slot.missed.take() {
+        Some(failure) => result.and(Err(failure)),
+        None => result,
+    };
     match result {
         Ok(()) => {
             slot.becomes(InstanceState::Running, "");
