@@ -51,7 +51,7 @@ mod tests {
     fn a_rate_follows_the_counter_and_survives_a_new_life() {
         let mut rates = Rates::default();
         let path = InstancePath::Channel("c".parse().unwrap());
-        let at = |ms| Time::from_ms(10_000 + ms);
+        let at = |ms: u64| Time::from_ms(10_000 + ms);
         let mut look = |n, ms| rates.per_s(&path, n, at(0), at(ms));
         assert_eq!(look(5, 100), 0.0);
         assert_eq!(look(100, 1000), 100.0);
