@@ -78,6 +78,10 @@ async fn start(world: &Rc<World>, subject: &Subject, limit: Duration) -> Result<
     let Some(handle) = handle_of(world, subject) else { return Ok(()) };
     becomes(world, subject, InstanceState::Starting, "");
     match handle.start(limit).await {
+        // It may crash between its own "started" and now; supervision minds only what runs.
+        Ok(()) if matches!(handle.condition(), Condition::Failed | Condition::Zombie | Condition::Gone) => {
+            Err(failed(world, subject, &handle.cause().unwrap_or(Failure::Gone)))
+        }
         Ok(()) => {
             becomes(world, subject, InstanceState::Running, "");
             Ok(())
