@@ -20,7 +20,12 @@ use crate::{
 impl Replica {
     /// Everything this replica knows.
     pub fn full(&self) -> Full {
-        let log = self.history.log(LOG_WRITES_MAX);
+        self.full_with(LOG_WRITES_MAX)
+    }
+
+    /// The same, with so many writes of the latest revisions at most.
+    pub(super) fn full_with(&self, n_writes_max: usize) -> Full {
+        let log = self.history.log(n_writes_max);
         let first = log.iter().find(|(_, writes)| writes.is_some()).map(|(revision, _)| revision.stamp);
         let before = first.and_then(|first| self.history.before(first));
         let mut undo = Vec::new();
@@ -122,6 +127,11 @@ impl Replica {
             if !self.history.contains(revision.stamp) {
                 new.push(Arc::clone(&revision));
                 self.history.insert(revision, writes, &self.registers, &self.model);
+            }
+        }
+        for revision in &new {
+            if first.is_none_or(|first| revision.stamp < first) {
+                self.history.forget_model(revision.stamp);
             }
         }
         if let (Some(first), false) = (first, new.is_empty()) {

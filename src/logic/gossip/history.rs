@@ -248,6 +248,15 @@ impl History {
         }
     }
 
+    /// Notes that the model of a revision is not known; that of the latest is the present one.
+    pub(super) fn forget_model(&mut self, stamp: Stamp) {
+        let is_latest = self.kept.last_key_value().is_some_and(|(last, _)| *last == stamp);
+        if let (Some(kept), false) = (self.kept.get_mut(&stamp), is_latest) {
+            let kept = kept.to_mut();
+            (kept.after, kept.model) = (None, None);
+        }
+    }
+
     /// Builds the snapshots from `first` on again, upon what there was before it.
     pub(super) fn replay(&mut self, first: Stamp, mut registers: Registers) {
         for (stamp, kept) in self.kept.range(..first) {

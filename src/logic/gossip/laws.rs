@@ -222,6 +222,27 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn a_newcomer_knows_the_right_model_of_a_revision_or_none(steps in steps(), n_writes in 0..60usize) {
+        let mut world = World::new();
+        steps.iter().for_each(|step| world.step(step));
+        let old = &world.replicas[0];
+        let mut newcomer = replica(2);
+        newcomer.absorb(world.now, old.full_with(n_writes)).unwrap();
+        prop_assert_eq!(newcomer.digest(), old.digest());
+        for revision in old.history().revisions() {
+            if let Some(model) = newcomer.history().model_at(&revision.id) {
+                prop_assert_eq!(Some(model), old.history().model_at(&revision.id), "of {}", &revision.id);
+            }
+        }
+        let latest = old.history().latest().and_then(|latest| newcomer.history().model_at(&latest.id));
+        prop_assert_eq!(latest.as_ref(), old.history().latest().map(|_| old.model()));
+    }
+}
+
 fn change_here() -> crate::model::change::Register {
     crate::model::change::Register::Here
 }
