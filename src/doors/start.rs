@@ -151,6 +151,10 @@ fn child_command(config: &Config) -> ChildCommand {
         for address in &options.engine.listen {
             command.args(["--listen", address]);
         }
+        // What is the host's alone.
+        for key in ["ENACT_NAME", "ENACT_DATA", "ENACT_BOOT", "ENACT_LISTEN", "ENACT_NODE", "ENACT_METRICS_LISTEN"] {
+            command.env_remove(key);
+        }
         command.env("ENACT_JOIN", options.engine.join.join(","));
         command.env("ENACT_MULTICAST_ENABLED", options.engine.multicast.to_string());
         if let Some(data) = &options.data {

@@ -126,3 +126,24 @@ fn goes_on_beside_a_zombie(group: &Group, node: &Node) {
     }
     group.await_in_step(node, 1);
 }
+
+#[test]
+fn an_update_that_panics_is_rolled_back_and_the_component_runs_on() {
+    let (group, node) = beside_a_counter("update-panic");
+    group.apply(&node, "add node1.bad : Faulty\nset node1.bad.note = 'old'\nset node1.bad.on_update = 'panic'\n").ok();
+    let outcome = group.apply(&node, "set node1.bad.note = 'new'\n").ended(5);
+    assert!(outcome.stderr.contains("update panics, as ordered"), "{outcome}");
+    group.await_status(&node, "it runs again", |status| instance_status(status, "node1", "bad")["state"] == "started");
+    assert!(group.ask(&node, "node1.bad.count").is_u64(), "it answers");
+}
+
+#[test]
+fn what_crashed_too_often_starts_again_when_the_model_says_so() {
+    let (group, node) = beside_a_counter("forgiven");
+    let script = "add node1.bad : Faulty\nset node1.bad.on_input = 'panic'\nbind node1.bad.input ticks\n";
+    group.apply(&node, script).ok();
+    group.await_status(&node, "it is given up", |status| instance_status(status, "node1", "bad")["state"] == "failed");
+    group.apply(&node, "unbind node1.bad.input ticks\nset node1.bad.on_input = 'ok'\nstop node1.bad\n").ok();
+    group.apply(&node, "start node1.bad\n").ok();
+    group.await_status(&node, "it runs again", |status| instance_status(status, "node1", "bad")["state"] == "started");
+}

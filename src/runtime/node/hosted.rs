@@ -6,16 +6,23 @@ use std::{collections::BTreeMap, rc::Rc, sync::Arc, thread::JoinHandle, time::Du
 
 use tokio::{process::Child, sync::oneshot, time::sleep};
 
-use super::{boot, options::Options, world::World};
+use super::{api::What, boot, options::Options, world::World};
 use crate::{
-    io::clock::Stopwatch, logic::plan::Blueprint, model::Dictionary, runtime::instance::Catalog, words::NodeName,
+    io::clock::{self, Stopwatch},
+    logic::{
+        plan::Blueprint,
+        restart::{Restarts, Verdict},
+    },
+    model::Dictionary,
+    runtime::instance::Catalog,
+    words::{InstancePath, NodeName},
 };
 
 /// How often a starting node is looked for.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// How long a child process may take to end after SIGTERM before it is killed.
-const CHILD_GRACE: Duration = Duration::from_secs(10);
+/// How often hosted nodes are looked after.
+const LOOK_AFTER: Duration = Duration::from_secs(1);
 
 /// How a hosted node runs.
 enum Life {
@@ -26,6 +33,9 @@ enum Life {
 struct Hosted {
     values: Dictionary,
     life: Option<Life>,
+    /// Whether it is wanted running: what ends by itself is started again.
+    is_wanted: bool,
+    restarts: Restarts,
 }
 
 /// The nodes that one node hosts.
@@ -54,7 +64,12 @@ impl HostedNodes {
 pub(super) fn add(world: &Rc<World>, node: &NodeName, blueprint: &Blueprint) -> Result<(), String> {
     is_process(&blueprint.values)?;
     let mut hosted = world.hosted.borrow_mut();
-    hosted.nodes.entry(node.clone()).or_insert(Hosted { values: blueprint.values.clone(), life: None });
+    hosted.nodes.entry(node.clone()).or_insert(Hosted {
+        values: blueprint.values.clone(),
+        life: None,
+        is_wanted: false,
+        restarts: Restarts::default(),
+    });
     Ok(())
 }
 
@@ -75,7 +90,10 @@ pub(super) async fn start(world: &Rc<World>, node: &NodeName, limit: Duration) -
         sleep(LOOK_AGAIN).await;
     }
     let life = launch(world, node)?;
-    let Some(()) = world.hosted.borrow_mut().nodes.get_mut(node).map(|hosted| hosted.life = Some(life)) else {
+    let Some(()) = world.hosted.borrow_mut().nodes.get_mut(node).map(|hosted| {
+        hosted.life = Some(life);
+        hosted.is_wanted = true;
+    }) else {
         return Err(format!("\"{node}\" was removed while it was started"));
     };
     while watch.elapsed() < limit {
@@ -99,7 +117,10 @@ fn is_there(world: &World, node: &NodeName) -> bool {
 /// # Errors
 /// When it does not end in time.
 pub(super) async fn stop(world: &Rc<World>, node: &NodeName, limit: Duration) -> Result<(), String> {
-    let life = world.hosted.borrow_mut().nodes.get_mut(node).and_then(|hosted| hosted.life.take());
+    let life = world.hosted.borrow_mut().nodes.get_mut(node).and_then(|hosted| {
+        hosted.is_wanted = false;
+        hosted.life.take()
+    });
     match life {
         None => Ok(()),
         Some(Life::Thread { stop, thread }) => {
@@ -116,7 +137,7 @@ pub(super) async fn stop(world: &Rc<World>, node: &NodeName, limit: Duration) ->
         }
         Some(Life::Process(mut child)) => {
             terminate(&child);
-            match tokio::time::timeout(CHILD_GRACE.min(limit), child.wait()).await {
+            match tokio::time::timeout(limit, child.wait()).await {
                 Ok(_) => Ok(()),
                 Err(_) => child.kill().await.map_err(|error| format!("\"{node}\" cannot be ended: {error}")),
             }
@@ -146,6 +167,54 @@ pub(super) fn update(world: &Rc<World>, node: &NodeName, values: &Dictionary) ->
     Ok(())
 }
 
+/// Looks after the hosted nodes: who ended by itself is started again, with growing delays, until it has ended too often.
+pub(super) async fn look_after(world: Rc<World>, limit: Duration) {
+    loop {
+        sleep(LOOK_AFTER).await;
+        let wanted: Vec<NodeName> = {
+            let hosted = world.hosted.borrow();
+            hosted.nodes.iter().filter(|(_, slot)| slot.is_wanted).map(|(node, _)| node.clone()).collect()
+        };
+        for node in wanted {
+            if let Some(cause) = ended(&world, &node) {
+                revive(&world, &node, cause, limit).await;
+            }
+        }
+    }
+}
+
+/// Starts a hosted node again that has ended by itself, unless it did so too often.
+async fn revive(world: &Rc<World>, node: &NodeName, cause: String, limit: Duration) {
+    let now = clock::now();
+    let verdict = {
+        let mut hosted = world.hosted.borrow_mut();
+        let Some(slot) = hosted.nodes.get_mut(node) else { return };
+        slot.restarts.crashed(&world.restart, now)
+    };
+    let path = InstancePath::Node(node.clone());
+    let me = Some(world.me.clone());
+    match verdict {
+        Verdict::RestartAt(at) => {
+            let delay = at.since(now);
+            tracing::warn!(%node, cause, "a hosted node ended; to be started again");
+            let event = What::Restarting { path, cause, in_ms: delay.as_millis() as u64 };
+            world.journal.borrow_mut().note(me, event);
+            sleep(delay).await;
+            let is_wanted = world.hosted.borrow().nodes.get(node).is_some_and(|slot| slot.is_wanted);
+            if is_wanted && let Err(cause) = start(world, node, limit).await {
+                tracing::warn!(%node, cause, "a hosted node did not start again");
+            }
+        }
+        Verdict::GiveUp => {
+            tracing::error!(%node, cause, "a hosted node ended too often; stays down until the model changes");
+            if let Some(slot) = world.hosted.borrow_mut().nodes.get_mut(node) {
+                slot.is_wanted = false;
+            }
+            world.journal.borrow_mut().note(me, What::Failed { path, cause });
+        }
+    }
+}
+
 /// Stops every hosted node.
 pub(super) async fn stop_all(world: &Rc<World>, limit: Duration) {
     let nodes: Vec<NodeName> = world.hosted.borrow().nodes.keys().cloned().collect();
@@ -161,7 +230,11 @@ pub(super) fn ended(world: &Rc<World>, node: &NodeName) -> Option<String> {
     let mut hosted = world.hosted.borrow_mut();
     let slot = hosted.nodes.get_mut(node)?;
     match slot.life.as_mut()? {
-        Life::Process(child) => child.try_wait().ok().flatten().map(|status| status.to_string()),
+        Life::Process(child) => {
+            let status = child.try_wait().ok().flatten()?;
+            slot.life = None;
+            Some(status.to_string())
+        }
         Life::Thread { thread, .. } if !thread.is_finished() => None,
         Life::Thread { .. } => {
             let Some(Life::Thread { thread, .. }) = slot.life.take() else { return None };

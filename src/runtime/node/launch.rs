@@ -11,7 +11,7 @@ use super::{
     boot::{self, BootError},
     disk::{Disk, GroupDisk},
     handover,
-    hosted::HostedNodes,
+    hosted::{self, HostedNodes},
     local,
     model_service::NodeModel,
     options::Options,
@@ -84,7 +84,8 @@ impl StartError {
             StartError::Store(error) => error.help(),
             StartError::Boot(_) => "mend the boot file; nothing was changed".to_owned(),
             StartError::NameTaken(_) => "give one of the two another name".to_owned(),
-            StartError::Group { .. } | StartError::System(_) => String::new(),
+            StartError::Group { .. } => "see the cause; `enact doctor` looks for the usual ones".to_owned(),
+            StartError::System(_) => "choose another address or port, or stop what uses it".to_owned(),
         }
     }
 }
@@ -199,6 +200,7 @@ async fn live(
     actix_rt::spawn(server.run(router.serve(api::SERVICE)));
     serve_status(&world, &router, &options, &listen);
     actix_rt::spawn(note_peers(world.clone(), router.clone()));
+    actix_rt::spawn(hosted::look_after(world.clone(), options.limits.step));
     actix_rt::spawn(supervise::checkpoints(world.clone(), options.checkpoint, options.limits.step));
     ready(&Ready {
         listen,

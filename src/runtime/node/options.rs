@@ -78,6 +78,7 @@ impl Options {
             boot: Boot::Default,
             any_port: true,
             scrape: None,
+            metrics: Metrics::default(),
             obeys_signals: false,
             ..self.clone()
         }

@@ -5,7 +5,7 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use super::{handover, instances::Slot, wiring, world::World};
+use super::{handover, instances::Slot, supervise, wiring, world::World};
 use crate::{
     io::clock,
     logic::{
@@ -76,6 +76,9 @@ async fn start(world: &Rc<World>, subject: &Subject, limit: Duration) -> Result<
         return super::hosted::start(world, node, limit).await;
     }
     let Some(handle) = handle_of(world, subject) else { return Ok(()) };
+    if let Err(failure) = mend(world, subject, &handle, limit).await {
+        return Err(failed(world, subject, &failure));
+    }
     becomes(world, subject, InstanceState::Starting, "");
     match handle.start(limit).await {
         // It may crash between its own "started" and now; supervision minds only what runs.
@@ -248,7 +251,30 @@ async fn update(world: &Rc<World>, subject: &Subject, values: Dictionary, limit:
     if let Some(slot) = world.instances.borrow_mut().of_mut(subject) {
         slot.values = values.clone();
     }
-    handle.update(values, limit).await.map_err(|failure| failed_update(world, subject, &failure))
+    let was_down = handle.condition() == Condition::Failed;
+    let updated = async {
+        mend(world, subject, &handle, limit).await?;
+        handle.update(values, limit).await?;
+        // New values may be what it needed; and the old ones, after an update that crashed it, are what it ran with.
+        if was_down { handle.start(limit).await } else { Ok(()) }
+    };
+    updated.await.map_err(|failure| failed_update(world, subject, &failure))?;
+    if was_down {
+        becomes(world, subject, InstanceState::Running, "");
+    }
+    Ok(())
+}
+
+/// Makes an instance that has failed anew: it is wanted again, so its past is forgiven.
+async fn mend(world: &Rc<World>, subject: &Subject, handle: &Handle, limit: Duration) -> Result<(), Failure> {
+    if handle.condition() != Condition::Failed {
+        return Ok(());
+    }
+    supervise::renew(world, subject, handle, limit).await?;
+    if let Some(slot) = world.instances.borrow_mut().of_mut(subject) {
+        slot.restarts.forgive();
+    }
+    Ok(())
 }
 
 /// An update that was refused leaves the instance as it was; one that crashed it does not.

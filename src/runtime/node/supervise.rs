@@ -5,6 +5,7 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
+use futures_util::{StreamExt, future::ready, stream};
 use tokio::time::{interval, sleep};
 
 use super::{api::What, handover, world::World};
@@ -15,9 +16,12 @@ use crate::{
         plan::{StateFrom, Subject},
         restart::Verdict,
     },
-    runtime::instance::{Condition, Ended, Failure},
+    runtime::instance::{Condition, Ended, Failure, Handle},
     words::InstancePath,
 };
+
+/// Checkpoints that are taken at the same time: each may hold a state in memory.
+const CHECKPOINTS_AT_ONCE: usize = 16;
 
 /// An instance ended or failed without being asked. Gives the delay after which to start it again, or `None` when it stays down.
 pub(super) fn ended(world: &Rc<World>, ended: &Ended) -> Option<(Arc<Subject>, Duration)> {
@@ -74,13 +78,14 @@ pub(super) async fn revive(world: Rc<World>, subject: Arc<Subject>, delay: Durat
     if let Some(slot) = world.instances.borrow_mut().of_mut(&subject) {
         slot.missed = None;
     }
-    let revived = async {
-        handle.revive(limit).await?;
-        let restored = handover::restore(&world, &subject, &StateFrom::Kept, &handle, limit).await;
-        restored.map_err(Failure::Other)?;
-        handle.start(limit).await
-    };
-    let result = revived.await;
+    let mut result = renew(&world, &subject, &handle, limit).await;
+    // A plan may have stopped it meanwhile: what the model wants goes first.
+    if world.instances.borrow().of(&subject).is_none_or(|slot| slot.state != InstanceState::Restarting) {
+        return None;
+    }
+    if result.is_ok() {
+        result = handle.start(limit).await;
+    }
     let mut instances = world.instances.borrow_mut();
     let slot = instances.of_mut(&subject)?;
     slot.n_restarts += 1;
@@ -103,6 +108,20 @@ pub(super) async fn revive(world: Rc<World>, subject: Arc<Subject>, delay: Durat
     }
 }
 
+/// Makes the code of a failed instance anew, with the state that was kept last; not started.
+///
+/// # Errors
+/// What its making came to, or that its state does not fit.
+pub(super) async fn renew(
+    world: &Rc<World>,
+    subject: &Subject,
+    handle: &Handle,
+    limit: Duration,
+) -> Result<(), Failure> {
+    handle.revive(limit).await?;
+    handover::restore(world, subject, &StateFrom::Kept, handle, limit).await.map_err(Failure::Other)
+}
+
 /// Keeps the states of running components on disk, now and then: what a crash may lose is bounded by the period.
 pub(super) async fn checkpoints(world: Rc<World>, period: Duration, limit: Duration) {
     let mut ticks = interval(period);
@@ -118,15 +137,13 @@ pub(super) async fn checkpoints(world: Rc<World>, period: Duration, limit: Durat
             })
             .map(|slot| (slot.subject.clone(), slot.handle.clone()))
             .collect();
-        for (subject, handle) in running {
-            if handle.condition() != Condition::Running {
-                continue;
-            }
-            match handle.snapshot(limit).await {
-                Ok(state) => keep_if_changed(&world, &subject, &state).await,
-                Err(failure) => tracing::debug!(instance = %subject.path, %failure, "no checkpoint"),
-            }
-        }
+        // Side by side: one that is busy holds up nobody else's checkpoint, and its own until the next time only.
+        let running = stream::iter(running).filter(|(_, handle)| ready(handle.condition() == Condition::Running));
+        let keep = async |(subject, handle): (Arc<Subject>, Handle)| match handle.snapshot(limit.min(period)).await {
+            Ok(state) => keep_if_changed(&world, &subject, &state).await,
+            Err(failure) => tracing::debug!(instance = %subject.path, %failure, "no checkpoint"),
+        };
+        running.for_each_concurrent(CHECKPOINTS_AT_ONCE, keep).await;
     }
 }
 
