@@ -147,3 +147,19 @@ fn what_crashed_too_often_starts_again_when_the_model_says_so() {
     group.apply(&node, "start node1.bad\n").ok();
     group.await_status(&node, "it runs again", |status| instance_status(status, "node1", "bad")["state"] == "started");
 }
+
+#[test]
+fn values_that_are_set_while_an_instance_is_stopped_count_when_it_starts() {
+    let (group, node) = beside_a_counter("stopped");
+    group.apply(&node, "stop node1.ticker\n").ok();
+    group.apply(&node, "set node1.ticker.down = 'true'\nstart node1.ticker\n").ok();
+    let before = group.ask(&node, "node1.counter.sum").as_f64();
+    group.await_reply(&node, "node1.counter.sum", |now| now.as_f64() != before);
+    let tail = group.at(&node, &["tail", "ticks", "-n", "2", "-o", "jsonl"]).ok();
+    let values: Vec<i64> = tail
+        .stdout
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()?["value"].as_i64())
+        .collect();
+    assert!(values.len() >= 2 && values[1] < values[0], "it counts down: {tail}");
+}

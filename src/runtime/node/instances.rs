@@ -32,6 +32,8 @@ pub(super) struct Slot {
     pub(super) place: Option<Place>,
     /// The values that the model wants; the instance is told by `UpdateInstance`.
     pub(super) values: Dictionary,
+    /// Whether it was told these values.
+    pub(super) is_told: bool,
     /// How it is.
     pub(super) state: InstanceState,
     /// Why it is not as wanted; empty when it is.

@@ -76,7 +76,15 @@ async fn start(world: &Rc<World>, subject: &Subject, limit: Duration) -> Result<
         return super::hosted::start(world, node, limit).await;
     }
     let Some(handle) = handle_of(world, subject) else { return Ok(()) };
-    if let Err(failure) = mend(world, subject, &handle, limit).await {
+    let prepared = async {
+        mend(world, subject, &handle, limit).await?;
+        // What was noted while it was stopped: a plan that starts an instance tells it nothing else.
+        match untold(world, subject) {
+            Some(values) => handle.update(values, limit).await,
+            None => Ok(()),
+        }
+    };
+    if let Err(failure) = prepared.await {
         return Err(failed(world, subject, &failure));
     }
     becomes(world, subject, InstanceState::Starting, "");
@@ -101,6 +109,12 @@ async fn stop(world: &Rc<World>, subject: &Subject, limit: Duration) -> Result<(
     match handle.stop(limit).await {
         Ok(()) => {
             becomes(world, subject, InstanceState::Stopped, "");
+            Ok(())
+        }
+        // It was given up and no longer runs, which is what was wanted; what it had not said by then is lost.
+        Err(failure) if failure.is_crash() => {
+            tracing::warn!(instance = %subject.path, %failure, "did not stop by itself");
+            failed(world, subject, &failure);
             Ok(())
         }
         // What has crashed does not run: that is what was wanted.
@@ -176,6 +190,7 @@ fn create(world: &Rc<World>, blueprint: &Blueprint) -> Result<Handle, String> {
     })?;
     world.instances.borrow_mut().insert(Slot {
         subject: subject.clone(),
+        is_told: true,
         policy: if bundle.restart == Policy::DEFAULT { world.restart } else { bundle.restart },
         handle: handle.clone(),
         place,
@@ -236,6 +251,7 @@ async fn unbind(world: &Rc<World>, end: End, limit: Duration) -> Result<(), Stri
 
 fn note_value(world: &World, subject: &Subject, attribute: AttributeName, value: Option<Arc<str>>) {
     if let Some(slot) = world.instances.borrow_mut().of_mut(subject) {
+        slot.is_told &= slot.values.get(attribute.as_str()) == value.as_deref();
         match value {
             Some(value) => slot.values.set(attribute, value),
             None => slot.values.unset(&attribute),
@@ -250,6 +266,7 @@ async fn update(world: &Rc<World>, subject: &Subject, values: Dictionary, limit:
     let Some(handle) = handle_of(world, subject) else { return Ok(()) };
     if let Some(slot) = world.instances.borrow_mut().of_mut(subject) {
         slot.values = values.clone();
+        slot.is_told = true;
     }
     let was_down = handle.condition() == Condition::Failed;
     let updated = async {
@@ -263,6 +280,14 @@ async fn update(world: &Rc<World>, subject: &Subject, values: Dictionary, limit:
         becomes(world, subject, InstanceState::Running, "");
     }
     Ok(())
+}
+
+/// The values that were noted and that the instance has not heard of; from now on they count as told.
+fn untold(world: &World, subject: &Subject) -> Option<Dictionary> {
+    let mut instances = world.instances.borrow_mut();
+    let slot = instances.of_mut(subject).filter(|slot| !slot.is_told)?;
+    slot.is_told = true;
+    Some(slot.values.clone())
 }
 
 /// Makes an instance that has failed anew: it is wanted again, so its past is forgiven.

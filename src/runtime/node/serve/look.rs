@@ -157,7 +157,7 @@ impl Server {
         let instances = self.world.instances.borrow();
         let slot = instances.at(path);
         let mut steps = vec![WhyStep {
-            holds: Some(wanted.started),
+            holds: wanted.started.then_some(true),
             text: format!("the model wants it {}", if wanted.started { "started" } else { "stopped" }),
             below: Vec::new(),
         }];
