@@ -284,7 +284,7 @@ async fn start_group(world: &Rc<World>, options: &Options) -> Result<GroupHandle
 
 /// The group that the boot attaches this node to, and its type.
 fn group_of(world: &Rc<World>, options: &Options) -> Result<(GroupName, TypeRef), StartError> {
-    let names = names(options, &world.catalog);
+    let names = names(&world.catalog);
     let model = boot::boot(&Model::default(), &options.boot, &names.of(options), &world.catalog, 0)?;
     let attached = model.nodes.get(&options.name).map(|node| node.groups.clone()).unwrap_or_default();
     let name = attached.iter().find(|name| **name == options.group).or_else(|| attached.iter().next());
@@ -310,7 +310,7 @@ impl Types {
     }
 }
 
-fn names(_options: &Options, catalog: &Catalog) -> Types {
+fn names(catalog: &Catalog) -> Types {
     use crate::model::Kind;
     let newest = |kind, name: &str| {
         let of_name = catalog.of_kind(kind).filter(|bundle| bundle.definition.id.name.as_str() == name);
@@ -323,7 +323,7 @@ fn names(_options: &Options, catalog: &Catalog) -> Types {
 
 /// Adds this node to the model, unless it is there. Gives where it listens and the newest revision.
 async fn join(world: &Rc<World>, options: &Options, group: &GroupHandle) -> Result<(Vec<String>, u64), StartError> {
-    let types = names(options, &world.catalog);
+    let types = names(&world.catalog);
     let listen = options.engine.listen.clone();
     let failed = |cause: String| StartError::Group { group: group.name().clone(), cause };
     let mut tries = 0;

@@ -222,12 +222,18 @@ async fn remove(world: &Rc<World>, blueprint: &Blueprint, hand_over: HandOver, l
 
 /// Ends an instance and clears its slot, whatever its code does.
 async fn discard(world: &Rc<World>, subject: &Subject, limit: Duration) {
-    let Some(slot) = take(world, subject) else { return };
+    if let Some(slot) = take(world, subject) {
+        end(world, slot, limit).await;
+    }
+}
+
+/// Ends an instance that is out of the table already, and gives its place back.
+pub(super) async fn end(world: &World, slot: Slot, limit: Duration) {
     let ended = slot.handle.end(limit).await;
     let Some(place) = slot.place else { return };
     let mut placement = world.placement.borrow_mut();
     if ended.is_err() || slot.handle.condition() == Condition::Zombie {
-        tracing::error!(instance = %subject.path, "an instance blocks its thread and was left behind");
+        tracing::error!(instance = %slot.subject.path, "an instance blocks its thread and was left behind");
         placement.condemn(place);
     }
     placement.release(place);

@@ -4,13 +4,8 @@ use std::{rc::Rc, time::Duration};
 
 use futures_util::future::join_all;
 
-use super::{handover, instances::Slot, world::World};
-use crate::{
-    logic::{gossip::InstanceState, plan::HandOver},
-    model::Model,
-    runtime::instance::Condition,
-    words::InstancePath,
-};
+use super::{handover, step, world::World};
+use crate::{logic::plan::HandOver, model::Model, words::InstancePath};
 
 /// Stops all that runs (senders before channels, channels before receivers would be ideal; components before channels is
 /// enough, since channels keep what nobody takes), keeps the states of components, and ends every instance.
@@ -38,15 +33,8 @@ async fn stop_and_keep(world: &Rc<World>, path: &InstancePath, limit: Duration) 
 }
 
 async fn end(world: &Rc<World>, path: &InstancePath, limit: Duration) {
-    let slot: Option<Slot> = world.instances.borrow_mut().remove(path);
-    let Some(mut slot) = slot else { return };
-    let ended = slot.handle.end(limit).await;
-    slot.state = InstanceState::Stopped;
-    let Some(place) = slot.place else { return };
-    let mut placement = world.placement.borrow_mut();
-    if ended.is_err() || slot.handle.condition() == Condition::Zombie {
-        tracing::error!(instance = %path, "an instance blocks its thread and was left behind");
-        placement.condemn(place);
+    let slot = world.instances.borrow_mut().remove(path);
+    if let Some(slot) = slot {
+        step::end(world, slot, limit).await;
     }
-    placement.release(place);
 }
