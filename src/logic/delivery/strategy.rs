@@ -11,7 +11,7 @@ use super::{
 use crate::words::Time;
 
 /// A message that a channel holds on to until it is settled.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Ticket(pub(super) u64);
 

@@ -8,10 +8,13 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc};
 
 use crate::{
-    io::engine::{Incoming, Lane, MESSAGE_MAX_BYTES, PeerEvent, Role, Router, SendError, ServiceId, codec},
+    io::engine::{
+        Incoming, Lane, MESSAGE_MAX_BYTES, PeerEvent, Role, Router, SendError, ServiceId,
+        codec::{self, CodecError},
+    },
     logic::delivery::{Frame, LocalPort, Outcome, Parcel, Ticket},
     runtime::instance::{Form, Message, Wire},
-    words::{ChannelName, NodeName},
+    words::{ChannelName, ComponentName, Name, NodeName, PortName},
 };
 
 /// Where a frame is cut: a few of the engine's own frames, so that one channel does not hold up another for long.
@@ -140,7 +143,7 @@ impl Network {
             return Poll::Ready(arrival);
         }
         while let Poll::Ready(Some(incoming)) = self.incoming.poll_recv(cx) {
-            match codec::decode(&incoming.body, MESSAGE_MAX_BYTES).map(unpack) {
+            match read(&incoming.body) {
                 Ok(Some(frame)) => return Poll::Ready(Arrival::Frame(incoming.from.name, frame)),
                 // A peer can send anything: what is no frame is left alone.
                 Ok(None) => tracing::debug!(peer = %incoming.from, "a channel's frame contradicts itself"),
@@ -299,7 +302,41 @@ fn pack_outcome(outcome: Outcome<Message>) -> Outcome<Wire> {
     }
 }
 
-/// A frame from the wire; `None` when it contradicts itself.
+/// A frame from bytes that another node sent; `None` when it contradicts itself.
+///
+/// # Errors
+/// When the bytes are no frame.
+pub(super) fn read(bytes: &[u8]) -> Result<Option<Frame<Message>>, CodecError> {
+    codec::decode(bytes, MESSAGE_MAX_BYTES).map(unpack)
+}
+
+/// A frame of each kind as bytes, for tests that have no network.
+pub(super) fn samples() -> Vec<Vec<u8>> {
+    let port = (ComponentName::from(sample_name()), PortName::from(sample_name()));
+    let kind = WireKind { type_name: "u64".into(), schema: 0, form: Form::Value };
+    let parcel = |kind| WireParcel { kind, follow: None, body: Bytes::from_static(b"7") };
+    let frames = [
+        WireFrame::Deliver {
+            epoch: 1,
+            to: 1,
+            base: 1,
+            first: 1,
+            port: port.clone(),
+            kinds: vec![kind],
+            parcels: vec![parcel(Some(0)), parcel(None)],
+        },
+        WireFrame::Confirm { of: 1, by: 1, port: port.clone(), received: 2, handed: 1 },
+        WireFrame::Settled { of: 1, follow: (Ticket::default(), 1), outcome: Outcome::Failed("no".into()) },
+        WireFrame::State { by: 1, ports: Arc::from([(port, true)]) },
+        WireFrame::Hello { by: 1 },
+    ];
+    frames.iter().flat_map(codec::encode).collect()
+}
+
+fn sample_name() -> Name {
+    Name::parse("a").expect("a good name")
+}
+
 fn unpack(frame: WireFrame) -> Option<Frame<Message>> {
     Some(match frame {
         WireFrame::Deliver { epoch, to, base, first, port, kinds, parcels } => {

@@ -14,6 +14,7 @@ use crate::{
 
 use super::{
     kind::{ChannelType, Rules, attributes},
+    network,
     settings::Settings,
 };
 
@@ -162,6 +163,16 @@ impl<C: ChannelType> Bench<C> {
         self.now = until;
     }
 
+    /// Hears bytes of the fragment on another node. False when they are no frame: it goes on as if nothing had come.
+    pub fn hear(&mut self, bytes: &[u8]) -> bool {
+        let from = NodeName::parse("elsewhere").expect("a valid name");
+        let Ok(Some(frame)) = network::read(bytes) else { return false };
+        self.fragment.up(self.now, &from, &mut self.effects);
+        self.fragment.arrived(&mut self.rules, self.now, &from, frame, &mut self.effects);
+        self.obey();
+        true
+    }
+
     /// The numbers so far.
     pub fn counters(&self) -> Counters {
         self.fragment.counters()
@@ -218,6 +229,11 @@ impl<C: ChannelType> Bench<C> {
             Ok(())
         });
     }
+}
+
+/// A frame of each kind, as fragments send them: something to damage and to let a channel [`hear`](Bench::hear).
+pub fn sample_frames() -> Vec<Vec<u8>> {
+    network::samples()
 }
 
 fn settings<C: ChannelType>(params: &[(&str, &str)]) -> Result<Settings, Vec<ParamError>> {
