@@ -2,7 +2,6 @@
 
 mod crash;
 mod faulty;
-mod harness;
 mod hosted;
 mod life;
 mod output;

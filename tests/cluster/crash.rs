@@ -1,6 +1,6 @@
 //! Nodes that are killed, stopped and started again.
 
-use crate::harness::{Group, instance_status, node_status};
+use enact_lab::{Group, instance_status, node_status};
 
 const COUNTING: &str = "\
 add node1.ticker : Ticker

@@ -1,6 +1,6 @@
 //! Code that fails, panics, hangs or blocks: rolled back or supervised, while others go on.
 
-use crate::harness::{Group, Node, instance_status, node_status};
+use enact_lab::{Group, Node, instance_status, node_status};
 
 /// A node with a short limit for steps, and a counter that must go on whatever happens beside it.
 fn beside_a_counter(name: &str) -> (Group, Node) {

@@ -1,6 +1,6 @@
 //! Nodes that a node hosts: in a thread, or as a process of their own.
 
-use crate::harness::{Group, node_status};
+use enact_lab::{Group, node_status};
 
 fn a_hosted_node_lives(isolation: &str) {
     let mut group = Group::new(&format!("hosted-{isolation}"));

@@ -5,7 +5,7 @@ use std::{
     net::TcpStream,
 };
 
-use crate::harness::{Group, Node, instance_status};
+use enact_lab::{Group, Node, instance_status};
 
 const SCRIPT: &str = "\
 add node1.ticker : Ticker
@@ -54,7 +54,7 @@ fn change_a_parameter(group: &Group, node: &Node) {
 fn move_with_its_state(group: &Group, node: &Node) {
     // The ticker sleeps; what it sent before may still be on its way.
     let mut count = group.ask(node, "node2.counter.count");
-    crate::harness::eventually(
+    enact_lab::eventually(
         "the count stays as it is",
         || {
             let before = std::mem::replace(&mut count, group.ask(node, "node2.counter.count"));

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::{Done, Group};
+use enact_lab::{Done, Group};
 
 /// Every line a JSON document of this kind.
 #[track_caller]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Group, Node, free_port};
+use enact_lab::{Group, Node, free_port};
 
 #[test]
 fn a_wrong_script_is_told_whole_and_changes_nothing() {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::harness::{Group, now};
+use enact_lab::{Group, now};
 
 #[test]
 fn a_script_of_twenty_thousand_lines_evaluates() {

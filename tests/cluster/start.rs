@@ -1,12 +1,12 @@
 //! What keeps a node from starting: one line what, one line help, exit code 1.
 
-use crate::harness::Group;
+use enact_lab::Group;
 
 #[test]
 fn a_name_a_directory_and_a_port_have_one_user() {
     let mut group = Group::new("taken");
     let mut node = group.start("node1");
-    let listen = format!("tcp/127.0.0.1:{}", crate::harness::free_port());
+    let listen = format!("tcp/127.0.0.1:{}", enact_lab::free_port());
     let name = group.run(&["node", "--name", "node1", "--listen", &listen, "--join", &node.address]).ended(1);
     name.said(&["error: a node named \"node1\" is already in the group", "help: give this node another name"]);
 
@@ -41,7 +41,7 @@ fn a_configuration_that_is_wrong_is_told_with_its_place() {
 #[test]
 fn a_boot_script_that_is_wrong_is_told_whole_and_changes_nothing() {
     let group = Group::new("boot-wrong");
-    let listen = format!("tcp/127.0.0.1:{}", crate::harness::free_port());
+    let listen = format!("tcp/127.0.0.1:{}", enact_lab::free_port());
     group.write("boot.kevs", "add node1 : EnactNode\nadd node1.a : Tickr\nadd node1.b : Countr\n");
     let boot = |file: &str| group.run(&["node", "--name", "node1", "--listen", &listen, "--boot", file]).ended(1);
     boot("boot.kevs").said(&[

@@ -5,7 +5,7 @@ use std::{
     process::Stdio,
 };
 
-use crate::harness::{Group, node_status};
+use enact_lab::{Group, node_status};
 
 #[test]
 fn a_node_outlives_its_pipes_and_its_terminal() {

@@ -13,9 +13,6 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The binary under test.
-const ENACT: &str = env!("CARGO_BIN_EXE_enact");
-
 /// How long a fact may take to become true: generous, since two slow cores may be shared by many.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -23,33 +20,37 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(30);
 
 /// A node process.
-pub(crate) struct Node {
-    pub(crate) name: String,
-    pub(crate) address: String,
-    pub(crate) child: Child,
+#[derive(Debug)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// Where it listens.
+    pub address: String,
+    /// The process.
+    pub child: Child,
     log: PathBuf,
 }
 
 impl Node {
     /// What the node wrote so far.
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         read(&self.log)
     }
 
     /// Ends the node at once, as a crash would.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.child.kill().expect("the process is ours");
         self.child.wait().expect("it was killed");
     }
 
     /// Asks the node to end, and waits for its exit code.
-    pub(crate) fn terminate(&mut self) -> Option<i32> {
+    pub fn terminate(&mut self) -> Option<i32> {
         self.signal("TERM");
         self.wait()
     }
 
     /// Sends a signal by name.
-    pub(crate) fn signal(&self, signal: &str) {
+    pub fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         let status = Command::new("kill").args([&format!("-{signal}"), &pid]).status().expect("kill is there");
         assert!(status.success(), "cannot send {signal} to {}", self.name);
@@ -57,7 +58,7 @@ impl Node {
 
     /// Waits until the process has ended.
     #[track_caller]
-    pub(crate) fn wait(&mut self) -> Option<i32> {
+    pub fn wait(&mut self) -> Option<i32> {
         let mut code = None;
         let (name, log) = (self.name.clone(), self.log.clone());
         let child = &mut self.child;
@@ -67,7 +68,7 @@ impl Node {
     }
 
     /// Whether the process runs.
-    pub(crate) fn runs(&mut self) -> bool {
+    pub fn runs(&mut self) -> bool {
         self.child.try_wait().expect("the process is ours").is_none()
     }
 }
@@ -83,15 +84,18 @@ impl Drop for Node {
 
 /// What a command came to.
 #[derive(Debug)]
-pub(crate) struct Done {
-    pub(crate) code: i32,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
+pub struct Done {
+    /// Its exit code; -1 when a signal ended it.
+    pub code: i32,
+    /// What it printed.
+    pub stdout: String,
+    /// What it said beside that.
+    pub stderr: String,
 }
 
 impl Done {
     /// What a command comes to.
-    pub(crate) fn of(command: &mut Command) -> Done {
+    pub fn of(command: &mut Command) -> Done {
         let output = command.output().expect("the binary is there");
         Done {
             code: output.status.code().unwrap_or(-1),
@@ -102,26 +106,26 @@ impl Done {
 
     /// The JSON on its standard output.
     #[track_caller]
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no JSON ({error}): {self}"))
     }
 
     /// The command, expected to have ended with 0.
     #[track_caller]
-    pub(crate) fn ok(self) -> Done {
+    pub fn ok(self) -> Done {
         self.ended(0)
     }
 
     /// The command, expected to have ended with this code.
     #[track_caller]
-    pub(crate) fn ended(self, code: i32) -> Done {
+    pub fn ended(self, code: i32) -> Done {
         assert_eq!(self.code, code, "{self}");
         self
     }
 
     /// The command, expected to have said all of this on standard error.
     #[track_caller]
-    pub(crate) fn said(self, words: &[&str]) -> Done {
+    pub fn said(self, words: &[&str]) -> Done {
         for word in words {
             assert!(self.stderr.contains(word), "not said: {word:?} by {self}");
         }
@@ -136,7 +140,8 @@ impl std::fmt::Display for Done {
 }
 
 /// A group with a folder of its own, unknown to other groups on this machine.
-pub(crate) struct Group {
+#[derive(Debug)]
+pub struct Group {
     folder: TempDir,
     name: String,
     /// Where its nodes listen, in the order of their first start.
@@ -146,39 +151,40 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    pub(crate) fn new(name: &str) -> Group {
+    /// An empty group; the name is made unique.
+    pub fn new(name: &str) -> Group {
         let folder = tempfile::tempdir().expect("a folder");
         let name = format!("{name}-{}", std::process::id());
         Group { folder, name, addresses: Vec::new(), settings: Vec::new() }
     }
 
     /// The same with an environment variable set.
-    pub(crate) fn with(mut self, variable: &'static str, value: &'static str) -> Group {
+    pub fn with(mut self, variable: &'static str, value: &'static str) -> Group {
         self.settings.push((variable, value));
         self
     }
 
     /// Its name.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Starts a node that joins those that were started before, and waits until it answers.
     #[track_caller]
-    pub(crate) fn start(&mut self, name: &str) -> Node {
+    pub fn start(&mut self, name: &str) -> Node {
         self.start_with(name, &[])
     }
 
     /// The same with more arguments.
     #[track_caller]
-    pub(crate) fn start_with(&mut self, name: &str, more: &[&str]) -> Node {
+    pub fn start_with(&mut self, name: &str, more: &[&str]) -> Node {
         let node = self.spawn(name, more);
         self.await_status(&node, &format!("{name} is ready"), |status| node_status(status, name)["state"] == "ready");
         node
     }
 
     /// Starts a node without waiting for it. A node of a name that ran before takes up its data and its address.
-    pub(crate) fn spawn(&mut self, name: &str, more: &[&str]) -> Node {
+    pub fn spawn(&mut self, name: &str, more: &[&str]) -> Node {
         let log = self.path(&format!("{name}.log"));
         let file = File::options().create(true).append(true).open(&log).expect("the folder is ours");
         let (mut command, address) = self.node(name);
@@ -188,7 +194,7 @@ impl Group {
     }
 
     /// The command that runs a node, and where it listens.
-    pub(crate) fn node(&mut self, name: &str) -> (Command, String) {
+    pub fn node(&mut self, name: &str) -> (Command, String) {
         let address_file = self.path(&format!("{name}.address"));
         let address = std::fs::read_to_string(&address_file).unwrap_or_else(|_| {
             let address = format!("tcp/127.0.0.1:{}", free_port());
@@ -208,53 +214,53 @@ impl Group {
     }
 
     /// A node whose process was started from [`Group::node`].
-    pub(crate) fn adopt(&self, name: &str, address: String, child: Child) -> Node {
+    pub fn adopt(&self, name: &str, address: String, child: Child) -> Node {
         Node { name: name.to_owned(), address, child, log: self.path(&format!("{name}.log")) }
     }
 
     /// Runs `enact` against a node.
-    pub(crate) fn at(&self, node: &Node, args: &[&str]) -> Done {
+    pub fn at(&self, node: &Node, args: &[&str]) -> Done {
         Done::of(self.command().args(args).env("ENACT_NODE", &node.address))
     }
 
     /// Runs `enact` in the folder of the group, with nobody to talk to.
-    pub(crate) fn run(&self, args: &[&str]) -> Done {
+    pub fn run(&self, args: &[&str]) -> Done {
         Done::of(self.command().args(args))
     }
 
     /// Applies a script at a node, and waits for the outcome.
-    pub(crate) fn apply(&self, node: &Node, script: &str) -> Done {
+    pub fn apply(&self, node: &Node, script: &str) -> Done {
         self.write("script.kevs", script);
         self.at(node, &["apply", "script.kevs", "--yes", "--timeout", "60s"])
     }
 
     /// The status of the group as a node sees it.
     #[track_caller]
-    pub(crate) fn status(&self, node: &Node) -> Value {
+    pub fn status(&self, node: &Node) -> Value {
         self.at(node, &["status", "-o", "json"]).ok().json()
     }
 
     /// The revision of the group as a node sees it.
     #[track_caller]
-    pub(crate) fn revision(&self, node: &Node) -> String {
+    pub fn revision(&self, node: &Node) -> String {
         self.status(node)["revision"].as_str().expect("a revision").to_owned()
     }
 
     /// What an input port replies.
     #[track_caller]
-    pub(crate) fn ask(&self, node: &Node, port: &str) -> Value {
+    pub fn ask(&self, node: &Node, port: &str) -> Value {
         self.send(node, port, "null")
     }
 
     /// Sends a message to an input port, and gives what it replies.
     #[track_caller]
-    pub(crate) fn send(&self, node: &Node, port: &str, message: &str) -> Value {
+    pub fn send(&self, node: &Node, port: &str, message: &str) -> Value {
         serde_json::from_str(&self.at(node, &["send", port, message, "--reply"]).ok().stdout).unwrap_or_default()
     }
 
     /// Waits until an input port replies with what is wanted.
     #[track_caller]
-    pub(crate) fn await_reply(&self, node: &Node, port: &str, wanted: impl Fn(&Value) -> bool) {
+    pub fn await_reply(&self, node: &Node, port: &str, wanted: impl Fn(&Value) -> bool) {
         let last = RefCell::new(String::new());
         let fact = || {
             let done = self.at(node, &["send", port, "null", "--reply"]);
@@ -266,7 +272,7 @@ impl Group {
 
     /// Waits until the status as a node sees it is as wanted.
     #[track_caller]
-    pub(crate) fn await_status(&self, node: &Node, what: &str, wanted: impl Fn(&Value) -> bool) {
+    pub fn await_status(&self, node: &Node, what: &str, wanted: impl Fn(&Value) -> bool) {
         let last = RefCell::new(String::new());
         let fact = || {
             let done = self.at(node, &["status", "-o", "json"]);
@@ -278,7 +284,7 @@ impl Group {
 
     /// Waits until so many nodes run the newest revision.
     #[track_caller]
-    pub(crate) fn await_in_step(&self, node: &Node, n_nodes: usize) {
+    pub fn await_in_step(&self, node: &Node, n_nodes: usize) {
         self.await_status(node, &format!("{n_nodes} nodes are in step"), |status| {
             let nodes = status["nodes"].as_array().map(Vec::as_slice).unwrap_or_default();
             nodes.len() == n_nodes
@@ -287,18 +293,18 @@ impl Group {
     }
 
     /// A path in the folder of the group.
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Writes a file into the folder of the group.
-    pub(crate) fn write(&self, name: &str, text: &str) {
+    pub fn write(&self, name: &str, text: &str) {
         std::fs::write(self.path(name), text).expect("the folder is ours");
     }
 
     /// `enact` in the folder of the group, with nothing of this machine's settings.
-    pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(ENACT);
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(enact());
         for (variable, _) in std::env::vars().filter(|(variable, _)| variable.starts_with("ENACT_")) {
             command.env_remove(variable);
         }
@@ -309,20 +315,30 @@ impl Group {
     }
 }
 
+/// The binary under test: cargo puts it beside the folder of the tests, and builds it before those of its package.
+fn enact() -> PathBuf {
+    let mut path = std::env::current_exe().expect("a test is a file");
+    path.pop();
+    if path.ends_with("deps") {
+        path.pop();
+    }
+    path.join("enact")
+}
+
 /// A node in the JSON of `status`.
-pub(crate) fn node_status<'a>(status: &'a Value, name: &str) -> &'a Value {
+pub fn node_status<'a>(status: &'a Value, name: &str) -> &'a Value {
     status["nodes"].as_array().into_iter().flatten().find(|node| node["name"] == name).unwrap_or(&Value::Null)
 }
 
 /// An instance in the JSON of `status`.
-pub(crate) fn instance_status<'a>(status: &'a Value, node: &str, name: &str) -> &'a Value {
+pub fn instance_status<'a>(status: &'a Value, node: &str, name: &str) -> &'a Value {
     let instances = node_status(status, node)["instances"].as_array();
     instances.into_iter().flatten().find(|instance| instance["name"] == name).unwrap_or(&Value::Null)
 }
 
 /// Waits for a fact; says more when it does not come.
 #[track_caller]
-pub(crate) fn eventually(what: &str, mut fact: impl FnMut() -> bool, more: impl Fn() -> String) {
+pub fn eventually(what: &str, mut fact: impl FnMut() -> bool, more: impl Fn() -> String) {
     let until = now() + PATIENCE;
     while !fact() {
         assert!(now() < until, "not within {PATIENCE:?}: {what}\n{}", more());
@@ -330,18 +346,19 @@ pub(crate) fn eventually(what: &str, mut fact: impl FnMut() -> bool, more: impl 
     }
 }
 
+/// The time, to measure how long something took.
 #[allow(clippy::disallowed_methods, reason = "a test of real processes waits in real time")]
-pub(crate) fn now() -> Instant {
+pub fn now() -> Instant {
     Instant::now()
 }
 
 /// A port that was free a moment ago.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback is there");
     listener.local_addr().expect("it is bound").port()
 }
 
 /// The text of a file, empty when it is not there.
-pub(crate) fn read(path: &Path) -> String {
+pub fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }
