@@ -2,21 +2,21 @@
 
 use enact::prelude::*;
 
-/// Does what it is told to do wrong: fails, panics, hangs or blocks in one of its methods.
+/// Does what it is told to do wrong in one of its methods: fails, panics, hangs, blocks its thread, or aborts the whole process.
 #[derive(Component)]
 #[component(version = "1.0.0")]
 pub struct Faulty {
     /// What happens when it starts.
-    #[param(default = "ok", one_of = ["ok", "fail", "panic", "hang", "block"])]
+    #[param(default = "ok", one_of = ["ok", "fail", "panic", "hang", "block", "abort"])]
     on_start: String,
     /// What happens when it stops.
-    #[param(default = "ok", one_of = ["ok", "fail", "panic", "hang", "block"])]
+    #[param(default = "ok", one_of = ["ok", "fail", "panic", "hang", "block", "abort"])]
     on_stop: String,
     /// What happens when its parameters change.
-    #[param(default = "ok", one_of = ["ok", "fail", "panic", "hang", "block"])]
+    #[param(default = "ok", one_of = ["ok", "fail", "panic", "hang", "block", "abort"])]
     on_update: String,
     /// What happens at each message.
-    #[param(default = "ok", one_of = ["ok", "fail", "panic", "hang", "block"])]
+    #[param(default = "ok", one_of = ["ok", "fail", "panic", "hang", "block", "abort"])]
     on_input: String,
     /// Any text; here to be changed.
     #[param(default = "")]
@@ -61,6 +61,7 @@ async fn misbehave(method: &str, how: &str) -> Result<()> {
     match how {
         "fail" => Err(format!("{method} fails, as ordered").into()),
         "panic" => panic!("{method} panics, as ordered"),
+        "abort" => std::process::abort(),
         "hang" => std::future::pending().await,
         "block" => loop {
             std::thread::park();

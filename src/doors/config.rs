@@ -86,6 +86,8 @@ pub struct Limits {
     pub restarts: usize,
     /// … within this time, before it has failed for good.
     pub restart_window: Duration,
+    /// How long a node must run a revision until that is good.
+    pub probation: Duration,
     /// A node that is silent for this long is suspected.
     pub suspect: Duration,
 }
@@ -136,6 +138,7 @@ impl Config {
                 drain: read.duration("limits.drain"),
                 restarts: read.count("limits.restarts"),
                 restart_window: read.duration("limits.restart_window"),
+                probation: read.duration("limits.probation"),
                 suspect: read.duration("limits.suspect"),
             },
             revisions_kept: read.count("history.kept"),

@@ -103,6 +103,7 @@ pub(super) fn options(config: &Config, version: &str) -> Result<Options, Failure
             ..Policy::DEFAULT
         },
         scrape: config.metrics.clone(),
+        probation: config.limits.probation,
         history_max: config.revisions_kept,
         version: version.to_owned(),
         logs: None,

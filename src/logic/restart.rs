@@ -1,10 +1,27 @@
-//! How often a crashed instance is started again: with growing delay, and only so many times in a while.
+//! How often a crashed instance is started again: with growing delay, and only so many times in a while. And how often a revision
+//! is tried that ends the whole process.
 //!
 //! The core of supervision; the node is its shell. Erlang's restart intensity, with the delay of systemd's `RestartSteps`.
 
 use std::{collections::VecDeque, time::Duration};
 
 use crate::words::Time;
+
+/// How long a node must run a revision until it is good. Long enough for what a component does first and then now and then to have
+/// happened; short enough that a machine that is switched off twice within it is no accident.
+pub const PROBATION: Duration = Duration::from_secs(60);
+
+/// A revision that has ended the process so often in a row, each time within its probation, is poison: once may have been the
+/// weather.
+pub const CRASHES_MAX: usize = 2;
+
+/// The same for a revision that has run well before: something else changed, so it gets more tries.
+pub const CRASHES_OF_GOOD_MAX: usize = 5;
+
+/// Whether a revision that has ended the process so often is to be left alone.
+pub fn is_poison(n_crashes: usize, was_good: bool) -> bool {
+    n_crashes >= if was_good { CRASHES_OF_GOOD_MAX } else { CRASHES_MAX }
+}
 
 /// When to start again, and when to give up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     io::clock::Stopwatch,
-    runtime::node::api::{NodeOutcome, NodeVerdict, OutcomeReply, Revision, Verdict},
+    runtime::node::api::{NodeOutcome, NodeVerdict, OutcomeReply, Revision, Verdict, poisoned_text},
     words::NodeName,
 };
 
@@ -98,6 +98,7 @@ fn decided(outcome: &OutcomeReply, verdict: Verdict, form: Output, term: &mut Te
         Verdict::RolledBack => {
             (Exit::RolledBack, format!("{revision} was rolled back on {}", names(outcome, is_undone)))
         }
+        Verdict::Poisoned => (Exit::RolledBack, format!("{revision} crashes {}", names(outcome, is_poisoned))),
         Verdict::Degraded => {
             (Exit::RolledBack, format!("{revision} failed and could not be undone on {}", names(outcome, is_degraded)))
         }
@@ -124,6 +125,10 @@ fn is_undone(verdict: &NodeVerdict) -> bool {
 
 fn is_degraded(verdict: &NodeVerdict) -> bool {
     matches!(verdict, NodeVerdict::Degraded { .. })
+}
+
+fn is_poisoned(verdict: &NodeVerdict) -> bool {
+    matches!(verdict, NodeVerdict::Poisoned { .. })
 }
 
 fn names(outcome: &OutcomeReply, of: impl Fn(&NodeVerdict) -> bool) -> String {
@@ -236,6 +241,9 @@ fn story(verdict: &NodeVerdict, counted: bool) -> String {
         NodeVerdict::RolledBack { step, cause } => format!("{} at {step}: {cause}", paint::red("rolled back")),
         NodeVerdict::Refused { cause } => format!("{}: {cause}", paint::red("refused")),
         NodeVerdict::Degraded { cause } => format!("{}: {cause}", paint::red("degraded")),
+        NodeVerdict::Poisoned { n_crashes, runs } => {
+            format!("{}: {}", paint::red("poisoned"), poisoned_text(*n_crashes, runs.as_ref()))
+        }
         NodeVerdict::Unreachable => paint::yellow("does not answer"),
         NodeVerdict::Absent => paint::yellow("not there; will do its part when it comes"),
         NodeVerdict::Superseded { by } => format!("went on to {by}"),

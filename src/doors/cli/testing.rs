@@ -346,6 +346,7 @@ impl State {
         let second = self.verdicts.pop_front().unwrap_or_else(|| adopted.clone());
         let verdict = match &second {
             NodeVerdict::RolledBack { .. } => Some(Verdict::RolledBack),
+            NodeVerdict::Poisoned { .. } => Some(Verdict::Poisoned),
             NodeVerdict::Working { .. } | NodeVerdict::Waiting => None,
             NodeVerdict::Adopted { unresolved, .. } if !unresolved.is_empty() => Some(Verdict::Unresolved),
             _ => Some(Verdict::Converged),
@@ -460,6 +461,7 @@ pub(crate) fn status(revision: Revision) -> Status {
         name: node(name),
         state,
         cause: String::new(),
+        poisoned: None,
         revision: Some(revision.clone()),
         host: None,
         local: name == "node1",

@@ -107,9 +107,13 @@ async fn what_becomes_of_a_revision_is_the_exit_code() {
         doing: String::new(),
         unresolved: vec!["db: no candidate".into()],
     };
-    for (verdict, code) in
-        [(rolled_back, Exit::RolledBack), (unresolved, Exit::Unresolved), (NodeVerdict::Absent, Exit::Unread)]
-    {
+    let poisoned = NodeVerdict::Poisoned { n_crashes: 2, runs: Some(Revision::new(1)) };
+    for (verdict, code) in [
+        (rolled_back, Exit::RolledBack),
+        (poisoned, Exit::RolledBack),
+        (unresolved, Exit::Unresolved),
+        (NodeVerdict::Absent, Exit::Unread),
+    ] {
         let double = Double::new(empty_group());
         double.answer_next(verdict.clone());
         let (result, ..) = run(&double, "apply | -e | ticking | --yes", None).await;

@@ -146,6 +146,12 @@ pub const KEYS: &[Key] = &[
     ),
     key("limits.restart_window", Takes::Duration, "\"30s\"", "See limits.restarts."),
     key(
+        "limits.probation",
+        Takes::Duration,
+        "\"60s\"",
+        "How long a node must run a revision until it is good. One that ends the process twice before is poison: the node starts\nthe last good one and waits for a newer. 0s: never.",
+    ),
+    key(
         "limits.suspect",
         Takes::Duration,
         "\"1s\"",

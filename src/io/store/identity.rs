@@ -1,18 +1,9 @@
 //! Who the node is: its name, and how often it was started.
 
-use redb::ReadableTable;
 use serde::{Deserialize, Serialize};
 
-use super::{META, Store, StoreError, error::Fault, get, put, seal, unseal};
-use crate::{
-    logic::gossip::RevisionId,
-    words::{NodeName, Time},
-};
-
-/// How far back starts count: two crashes within a minute are the revision's fault, not the weather's.
-const BOOTS_KEPT: usize = 16;
-
-const BOOTS: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("boots");
+use super::{META, Store, StoreError, error::Fault, get, put};
+use crate::words::NodeName;
 
 /// Who a node is for its peers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,40 +40,4 @@ impl Store {
     pub fn identity(&self) -> Result<Option<Identity>, StoreError> {
         self.read(|txn| get(&txn.open_table(META)?, "identity"))
     }
-
-    /// Counts a start with a revision, before it is tried; how many there were since `since`, this one included. Too many mean
-    /// that the revision kills the node: it then starts with the last good one.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub fn count_boot(&self, revision: &RevisionId, now: Time, since: Time) -> Result<usize, StoreError> {
-        self.write(|txn| {
-            let mut table = txn.open_table(BOOTS)?;
-            let key = revision.to_string();
-            let known = table.get(key.as_str())?.map(|bytes| unseal::<Vec<Time>>(bytes.value(), "a boot counter"));
-            let mut boots = known.transpose()?.unwrap_or_default();
-            boots.push(now);
-            let n_old = boots.len().saturating_sub(BOOTS_KEPT);
-            boots.drain(..n_old);
-            table.insert(key.as_str(), seal(&boots)?.as_slice())?;
-            Ok(boots.iter().filter(|boot| **boot >= since).count())
-        })
-    }
-
-    /// Forgets the starts of all revisions: the node has been up for a while.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub fn forget_boots(&self) -> Result<(), StoreError> {
-        self.write(|txn| {
-            txn.open_table(BOOTS)?.retain(|_, _| false)?;
-            Ok(())
-        })
-    }
-}
-
-/// Makes the tables that are not there yet.
-pub(super) fn make_tables(txn: &redb::WriteTransaction) -> Result<(), Fault> {
-    txn.open_table(BOOTS)?;
-    Ok(())
 }

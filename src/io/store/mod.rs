@@ -14,6 +14,7 @@ mod revisions;
 mod states;
 #[cfg(test)]
 mod tests;
+mod trials;
 
 use std::{
     fs,
@@ -28,6 +29,7 @@ pub use error::StoreError;
 pub use identity::Identity;
 pub use plans::UnderWay;
 pub use states::State;
+pub use trials::Trials;
 
 use self::{error::Fault, revisions::Latest};
 use crate::io::engine::codec;
@@ -97,11 +99,11 @@ impl Store {
                 Some(found) => return Err(StoreError::Schema { path: store.file(), found, known: SCHEMA }.into()),
             }
             // Made here, so that reading finds all of them.
-            identity::make_tables(txn)?;
             plans::make_tables(txn)?;
             registers::make_tables(txn)?;
             revisions::make_tables(txn)?;
-            states::make_tables(txn)
+            states::make_tables(txn)?;
+            trials::make_tables(txn)
         })?;
         Ok(store)
     }

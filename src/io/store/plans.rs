@@ -8,7 +8,7 @@ use super::{
     error::Fault,
     get, put,
     revisions::{knows, model_of},
-    seal, unseal,
+    seal, trials, unseal,
 };
 use crate::{
     logic::{
@@ -16,7 +16,7 @@ use crate::{
         plan::{self, Outcome, Plan, Record},
     },
     model::Model,
-    words::NodeName,
+    words::{NodeName, Time},
 };
 
 const PLAN: &str = "plan";
@@ -54,11 +54,17 @@ enum Read {
 
 impl Store {
     /// Writes a plan ahead ([`Record::Began`]). It replaces the one before. Of a very large plan between two revisions that
-    /// are known only these are written: it follows from them.
+    /// are known only these are written: it follows from them. Counts as a trial of the revision that it leads to.
     ///
     /// # Errors
     /// When the store cannot be written; nothing may be done of the plan then.
-    pub fn begin(&self, plan: &Plan, from: Option<&RevisionId>, to: Option<&RevisionId>) -> Result<(), StoreError> {
+    pub fn begin(
+        &self,
+        plan: &Plan,
+        from: Option<&RevisionId>,
+        to: Option<&RevisionId>,
+        now: Time,
+    ) -> Result<(), StoreError> {
         self.write(|txn| {
             let follows = plan.steps.len() > STEPS_MAX
                 && to.is_some()
@@ -66,7 +72,7 @@ impl Store {
             put(txn, PLAN, &if follows { Written::Follows(&plan.node) } else { Written::Whole(plan) })?;
             put(txn, PLAN_ENDS, &(from, to))?;
             txn.open_table(RECORDS)?.retain(|_, _| false)?;
-            Ok(())
+            to.map_or(Ok(()), |to| trials::count(txn, to, now))
         })
     }
 

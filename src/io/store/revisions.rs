@@ -8,7 +8,7 @@ use std::sync::PoisonError;
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
-use super::{META, Store, StoreError, error::Fault, get, plans::PLAN_ENDS, put, seal, unseal};
+use super::{META, Store, StoreError, error::Fault, get, plans::PLAN_ENDS, seal, unseal};
 use crate::{
     logic::gossip::{Revision, RevisionId},
     model::{Change, Model, change},
@@ -17,9 +17,6 @@ use crate::{
 const HEADS: redb::TableDefinition<'_, u64, &[u8]> = redb::TableDefinition::new("revisions");
 const PLACES: redb::TableDefinition<'_, &str, u64> = redb::TableDefinition::new("revision-places");
 const BODIES: redb::TableDefinition<'_, u64, &[u8]> = redb::TableDefinition::new("models");
-
-/// Where the revision that last ran well is noted.
-const GOOD: &str = "good";
 
 /// A whole model after so many deltas, so that reading one applies a bounded number of them.
 const DELTAS_MAX: u64 = 64;
@@ -81,8 +78,7 @@ impl Store {
         Ok(())
     }
 
-    /// Drops what is older than the history may be, but for what the kept ones are built on, the last good revision, and those
-    /// of the plan under way.
+    /// Drops what is older than the history may be, but for what the kept ones are built on, and those of the plan under way.
     fn trim(&self, txn: &WriteTransaction, newest: u64) -> Result<(), Fault> {
         let (mut heads, mut places) = (txn.open_table(HEADS)?, txn.open_table(PLACES)?);
         let first = heads.first()?.map_or(0, |(key, _)| key.value());
@@ -94,7 +90,7 @@ impl Store {
         let (from, to): (Option<RevisionId>, Option<RevisionId>) = get(&meta, PLAN_ENDS)?.unwrap_or_default();
         let below = base_of(&heads, horizon)?..horizon;
         let mut needed = vec![below];
-        for id in [get(&meta, GOOD)?, from, to].into_iter().flatten() {
+        for id in [from, to].into_iter().flatten() {
             if let Some(place) = place_of(&places, &id)? {
                 needed.push(base_of(&heads, place)?..place + 1);
             }
@@ -140,26 +136,6 @@ impl Store {
         self.read(|txn| {
             let newest = txn.open_table(HEADS)?.last()?.map(|(place, _)| place.value());
             newest.map(|place| read_at(txn, place)).transpose()
-        })
-    }
-
-    /// Says that a revision runs well: what the node starts with when a newer one kills it.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub fn set_good(&self, id: &RevisionId) -> Result<(), StoreError> {
-        self.write(|txn| put(txn, GOOD, id))
-    }
-
-    /// The revision that last ran well, and its model.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn good(&self) -> Result<Option<(Revision, Model)>, StoreError> {
-        self.read(|txn| {
-            let Some(id) = get::<RevisionId>(&txn.open_table(META)?, GOOD)? else { return Ok(None) };
-            let place = place_of(&txn.open_table(PLACES)?, &id)?;
-            place.map(|place| read_at(txn, place)).transpose()
         })
     }
 }

@@ -118,8 +118,7 @@ fn the_history_is_bounded_but_keeps_what_a_way_back_needs() {
     for (number, model) in models.iter().enumerate() {
         store.add_revision(&revision(number as u64), model).unwrap();
         if number == 10 {
-            store.set_good(&id(10)).unwrap();
-            store.begin(&a_plan(), Some(&id(9)), Some(&id(10))).unwrap();
+            store.begin(&a_plan(), Some(&id(9)), Some(&id(10)), Time(0)).unwrap();
         }
     }
     let kept = store.revisions(usize::MAX).unwrap();
@@ -127,7 +126,6 @@ fn the_history_is_bounded_but_keeps_what_a_way_back_needs() {
     for number in 195..200 {
         assert_eq!(store.model(&id(number)).unwrap().as_ref(), Some(&models[number as usize]));
     }
-    assert_eq!(store.good().unwrap(), Some((revision(10), models[10].clone())));
     assert_eq!(store.model(&id(9)).unwrap().as_ref(), Some(&models[9]));
     assert_eq!(store.model(&id(100)).unwrap(), None);
     store.add_revision(&revision(199), &models[0]).unwrap();
@@ -140,7 +138,7 @@ fn a_plan_that_a_crash_ended_is_found_and_one_that_is_through_is_not() {
     let store = Store::open(dir.path()).unwrap();
     assert_eq!(store.under_way().unwrap(), None);
     let plan = a_plan();
-    store.begin(&plan, None, Some(&id(1))).unwrap();
+    store.begin(&plan, None, Some(&id(1)), Time(0)).unwrap();
     let rank = plan.steps[0].rank();
     store.log(&Record::Passed(rank)).unwrap();
     let records = |store: &Store| store.under_way().unwrap().unwrap().records;
@@ -184,25 +182,41 @@ fn a_very_large_plan_follows_from_its_revisions() {
     let wanted = wanted.indexed();
     let plan = plan::plan(&Model::default(), &wanted, &node("n0"));
     assert!(plan.steps.len() > 4096);
-    store.begin(&plan, None, Some(&id(7))).unwrap();
+    store.begin(&plan, None, Some(&id(7)), Time(0)).unwrap();
     assert_eq!(store.under_way().unwrap().unwrap().plan, plan, "written whole, for the revision is not known");
     store.add_revision(&revision(7), &wanted).unwrap();
-    store.begin(&plan, None, Some(&id(7))).unwrap();
+    store.begin(&plan, None, Some(&id(7)), Time(0)).unwrap();
     drop(store);
     let store = Store::open(dir.path()).unwrap();
     assert_eq!(store.under_way().unwrap().unwrap().plan, plan);
 }
 
 #[test]
-fn starts_are_counted_for_each_revision_within_a_span() {
-    let store = Store::in_memory().unwrap();
-    let at = |s: u64| Time::from_ms(s * 1000);
-    assert_eq!(store.count_boot(&id(1), at(0), at(0)).unwrap(), 1);
-    assert_eq!(store.count_boot(&id(1), at(50), at(0)).unwrap(), 2);
-    assert_eq!(store.count_boot(&id(1), at(120), at(60)).unwrap(), 1, "the others were long ago");
-    assert_eq!(store.count_boot(&id(2), at(121), at(61)).unwrap(), 1, "another revision");
-    store.forget_boots().unwrap();
-    assert_eq!(store.count_boot(&id(1), at(121), at(0)).unwrap(), 1);
+fn a_trial_counts_until_its_revision_has_run_well_or_the_node_has_ended_in_order() {
+    let (dir, plan) = (TempDir::new().unwrap(), a_plan());
+    let store = Store::open(dir.path()).unwrap();
+    let tried = |store: &Store| -> BTreeMap<u64, usize> {
+        let trials = store.trials().unwrap();
+        trials.iter().map(|trials| (trials.revision.number, trials.begun.len())).collect()
+    };
+    let begin = |store: &Store, number: u64| store.begin(&plan, None, Some(&id(number)), Time(number)).unwrap();
+    begin(&store, 1);
+    let copy = TempDir::new().unwrap();
+    let store = crashed(&store, copy.path());
+    let found = store.trials().unwrap();
+    begin(&store, 1);
+    begin(&store, 2);
+    assert_eq!(tried(&store), BTreeMap::from([(1, 2), (2, 1)]));
+    store.reset_trials(&found).unwrap();
+    assert_eq!(tried(&store), BTreeMap::from([(1, 1)]), "it ended in order: as it was at its start");
+
+    assert_eq!(store.good().unwrap(), None);
+    let model = Model::default();
+    store.passed(Some(&(id(1), model.clone())), Time(9)).unwrap();
+    assert_eq!(tried(&store), BTreeMap::new());
+    (2..40).for_each(|number| begin(&store, number));
+    assert_eq!(tried(&store), (24..40).map(|number| (number, 1)).collect(), "the latest are remembered");
+    assert_eq!(store.good().unwrap(), Some((id(1), model)));
 }
 
 #[test]

@@ -95,7 +95,7 @@ impl Board {
         match adoption {
             Adoption::Adopted { .. } => self.mine.digest = Some(target.digest),
             // The node runs what it ran before.
-            Adoption::RolledBack { .. } | Adoption::Refused { .. } => {}
+            Adoption::RolledBack { .. } | Adoption::Refused { .. } | Adoption::Poisoned { .. } => {}
             Adoption::Degraded { .. } => self.mine.digest = None,
         }
         self.mine.version += 1;

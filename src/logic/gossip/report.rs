@@ -44,6 +44,13 @@ pub enum Adoption {
         /// Why.
         cause: String,
     },
+    /// The node leaves it alone: it has ended the process too often.
+    Poisoned {
+        /// How often.
+        n_crashes: u32,
+        /// The revision that runs instead; `None` when nothing runs.
+        runs: Option<RevisionId>,
+    },
 }
 
 impl Adoption {
@@ -55,7 +62,7 @@ impl Adoption {
     /// The same with texts cut to what a status may carry.
     pub fn bounded(mut self) -> Adoption {
         match &mut self {
-            Adoption::Adopted { .. } => {}
+            Adoption::Adopted { .. } | Adoption::Poisoned { .. } => {}
             Adoption::RolledBack { step, cause } => {
                 truncate(step);
                 truncate(cause);

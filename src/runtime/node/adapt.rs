@@ -10,13 +10,13 @@ use tokio::time::sleep;
 
 use super::{
     api::{Revision, What},
-    refusals, step, steps_back, wiring,
+    poison, refusals, step, steps_back, wiring,
     world::World,
 };
 use crate::{
-    io::clock::Stopwatch,
+    io::clock::{self, Stopwatch},
     logic::{
-        gossip::{Adoption, Snapshot},
+        gossip::{Adoption, RevisionId, Snapshot},
         plan::{self, Effect, Limits, Outcome, Plan, Record, Run, Way},
     },
     model::Model,
@@ -43,36 +43,44 @@ pub(super) struct Progress {
     pub(super) elapsed: Duration,
 }
 
-/// Brings this node to a snapshot, or back.
+/// Brings this node to a snapshot, or back. One that has crashed this node too often is left alone.
 pub(super) async fn adopt(world: Rc<World>, snapshot: Snapshot, limits: Limits) -> Adoption {
+    if let Some(n_crashes) = poison::crashes(&world, &snapshot).await {
+        return poison::leave_alone(world, snapshot, n_crashes, limits).await;
+    }
+    bring(world, snapshot.id().cloned(), snapshot.model, limits).await
+}
+
+/// Brings this node to the model of a revision, or back.
+pub(super) async fn bring(world: Rc<World>, id: Option<RevisionId>, wanted: Model, limits: Limits) -> Adoption {
     let watch = Stopwatch::start();
-    let revision = snapshot.revision.as_ref().map_or(0, |revision| revision.id.number);
+    let revision = id.as_ref().map_or(0, |id| id.number);
     if world.is_degraded.get() {
         steps_back::clear(&world, limits.step).await;
     }
-    if !snapshot.model.nodes.contains_key(&world.me) && world.running.borrow().nodes.is_empty() {
+    if !wanted.nodes.contains_key(&world.me) && world.running.borrow().nodes.is_empty() {
         // Not in the model yet, and nothing runs: there is nothing to do before this node has joined.
         return Adoption::at_once();
     }
     let running = world.running.borrow().clone();
-    let plan = Arc::new(plan::plan(&running, &snapshot.model, &world.me));
-    let refusals = refusals::of(&world, &plan, &running, &snapshot.model);
+    let plan = Arc::new(plan::plan(&running, &wanted, &world.me));
+    let refusals = refusals::of(&world, &plan, &running, &wanted);
     if !refusals.is_empty() {
         return Adoption::Refused { cause: refusals.join("; ") };
     }
     let n_steps = plan.steps.len();
     world.progress.send_replace(Progress { revision, n_steps, ..Progress::default() });
     let outcome =
-        if plan.is_empty() { Outcome::Adopted } else { carry_out(&world, plan, limits, &snapshot, watch).await };
+        if plan.is_empty() { Outcome::Adopted } else { carry_out(&world, plan, limits, id.as_ref(), watch).await };
     wiring::tell_channels(&world);
     world.progress.send_modify(|progress| {
         progress.is_over = true;
         progress.elapsed = watch.elapsed();
     });
     if matches!(outcome, Outcome::Adopted) {
-        *world.adopted.borrow_mut() = snapshot.id().cloned();
+        *world.adopted.borrow_mut() = id;
     }
-    conclude(&world, outcome, running, snapshot.model, revision, n_steps, watch.elapsed())
+    conclude(&world, outcome, running, wanted, revision, n_steps, watch.elapsed())
 }
 
 /// Carries a plan out: obeys the run's wishes until it is over.
@@ -80,7 +88,7 @@ async fn carry_out(
     world: &Rc<World>,
     plan: Arc<Plan>,
     limits: Limits,
-    snapshot: &Snapshot,
+    to: Option<&RevisionId>,
     watch: Stopwatch,
 ) -> Outcome {
     let now = || Time(watch.elapsed().as_micros() as u64);
@@ -92,7 +100,7 @@ async fn carry_out(
         for effect in std::mem::take(&mut effects) {
             match effect {
                 Effect::Log(record) => {
-                    if let Err(cause) = log(world, &plan, snapshot, &record).await {
+                    if let Err(cause) = log(world, &plan, to, &record).await {
                         tracing::error!(%cause, "the plan's record could not be written");
                         run.abort(format!("the plan could not be written to disk: {cause}"), now(), &mut effects);
                     }
@@ -139,16 +147,16 @@ fn tell_progress(world: &World, run: &Run, plan: &Plan, step: u32, watch: Stopwa
 
 /// Writes what must survive a crash: the plan with its first record, then the turning points. The records between them may be
 /// missing after a crash (steps are idempotent), so they are not written at all.
-async fn log(world: &Rc<World>, plan: &Arc<Plan>, snapshot: &Snapshot, record: &Record) -> Result<(), String> {
+async fn log(world: &Rc<World>, plan: &Arc<Plan>, to: Option<&RevisionId>, record: &Record) -> Result<(), String> {
     if !record.is_durable() {
         return Ok(());
     }
     let (plan, record) = (plan.clone(), record.clone());
-    let (from, to) = (world.adopted.borrow().clone(), snapshot.id().cloned());
+    let (from, to) = (world.adopted.borrow().clone(), to.cloned());
     world
         .disk
         .run(move |store| match record {
-            Record::Began => store.begin(&plan, from.as_ref(), to.as_ref()),
+            Record::Began => store.begin(&plan, from.as_ref(), to.as_ref(), clock::now()),
             record => store.log(&record),
         })
         .await

@@ -22,7 +22,10 @@ pub use reply::{
 };
 pub use request::{LogsFrom, Request, Revision, WAIT_MAX, Wanted, waiting};
 pub use snapshot::Snapshot;
-pub use status::{ChannelStatus, Convergence, Counters, InstanceState, InstanceStatus, NodeState, NodeStatus, Status};
+pub use status::{
+    ChannelStatus, Convergence, Counters, InstanceState, InstanceStatus, NodeState, NodeStatus, Poisoned, Status,
+    poisoned_text,
+};
 
 use crate::logic::script::Diagnostic;
 

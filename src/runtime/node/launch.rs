@@ -15,7 +15,7 @@ use super::{
     local,
     model_service::NodeModel,
     options::Options,
-    scrape,
+    poison, scrape,
     serve::{self, Server},
     steps_back, supervise,
     world::World,
@@ -190,18 +190,39 @@ async fn live(
     let hosted = HostedNodes::new((*options).clone(), catalog.clone());
     let world = World::new(options.name.clone(), catalog, router.clone(), disk, hosted, &options);
     tell_of_a_plan_cut_short(&world).await;
-    let group = start_group(&world, &options).await?;
-    serve_states(&world, &router);
-    let (listen, revision) = join(&world, &options, &group).await?;
+    poison::load(&world, options.probation).await;
+    let lived = lead(&world, &options, &router, stop, watch, ready).await;
+    if let Some(hangups) = hangups {
+        hangups.abort();
+    }
+    poison::end_in_order(&world).await;
+    lived
+}
+
+/// Joins the group, serves, and at the end stops everyone.
+async fn lead(
+    world: &Rc<World>,
+    options: &Rc<Options>,
+    router: &Router,
+    stop: oneshot::Receiver<()>,
+    watch: Stopwatch,
+    ready: impl FnOnce(&Ready),
+) -> Result<(), StartError> {
+    let group = start_group(world, options).await?;
+    serve_states(world, router);
+    let (listen, revision) = join(world, options, &group).await?;
     let server = Server::new(world.clone(), group.clone(), options.clone(), listen.clone());
     if let Some(address) = &options.scrape {
         actix_rt::spawn(scrape::serve(server.clone(), scrape::listen(address).await?));
     }
     actix_rt::spawn(server.run(router.serve(api::SERVICE)));
-    serve_status(&world, &router, &options, &listen);
+    serve_status(world, router, options, &listen);
     actix_rt::spawn(note_peers(world.clone(), router.clone()));
     actix_rt::spawn(hosted::look_after(world.clone(), options.limits.step));
     actix_rt::spawn(supervise::checkpoints(world.clone(), options.checkpoint, options.limits.step));
+    if !options.probation.is_zero() {
+        actix_rt::spawn(poison::probation(world.clone(), options.probation));
+    }
     ready(&Ready {
         listen,
         peers: router.peers().into_iter().filter(|peer| peer.role == Role::Node).collect(),
@@ -209,16 +230,13 @@ async fn live(
         elapsed: watch.elapsed(),
         tried: options.engine.tried(),
     });
-    until_the_end(&world, stop, options.obeys_signals).await;
+    until_the_end(world, stop, options.obeys_signals).await;
     tracing::info!(node = %world.me, "stopping");
-    if tokio::time::timeout(options.drain, steps_back::clear(&world, options.limits.step)).await.is_err() {
+    if tokio::time::timeout(options.drain, steps_back::clear(world, options.limits.step)).await.is_err() {
         tracing::warn!(limit = ?options.drain, "not everything stopped in time");
     }
     world.placement.borrow().stop();
     world.group_arbiter.stop();
-    if let Some(hangups) = hangups {
-        hangups.abort();
-    }
     match world.name_taken.take() {
         Some(by) => Err(StartError::NameTaken(by)),
         None => Ok(()),

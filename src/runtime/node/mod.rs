@@ -18,6 +18,7 @@ mod model_service;
 pub mod options;
 mod overwritten;
 mod placement;
+mod poison;
 mod rates;
 mod refusals;
 mod scrape;

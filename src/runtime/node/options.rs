@@ -50,6 +50,8 @@ pub struct Options {
     pub restart: Policy,
     /// Where metrics are served for Prometheus, as `HOST:PORT`.
     pub scrape: Option<String>,
+    /// How long it must run a revision until that is good; with zero no revision is ever poison.
+    pub probation: Duration,
     /// How many revisions the history keeps.
     pub history_max: usize,
     /// The version of the binary.

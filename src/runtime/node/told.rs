@@ -34,7 +34,7 @@ pub(super) fn note(world: &Rc<World>, event: GroupEvent) {
             )
         }
         GroupEvent::Answered { node, adoption, .. }
-            if node == world.me && !matches!(adoption, Adoption::Refused { .. }) =>
+            if node == world.me && !matches!(adoption, Adoption::Refused { .. } | Adoption::Poisoned { .. }) =>
         {
             return;
         }
@@ -70,6 +70,9 @@ fn answered(revision: &RevisionId, adoption: Adoption) -> What {
         Adoption::RolledBack { step, cause } => What::RolledBack { revision, step, cause },
         Adoption::Refused { cause } => What::RolledBack { revision, step: "before the first step".to_owned(), cause },
         Adoption::Degraded { cause } => What::Degraded { revision, cause },
+        Adoption::Poisoned { n_crashes, runs } => {
+            What::Poisoned { revision, n_crashes, runs: runs.map(|runs| serve::name(Some(&runs))) }
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, watch};
 
 use super::{
     adapt::Progress, disk::Disk, hosted::HostedNodes, instances::Instances, journal::Journal, options::Options,
-    placement::Placement, rates::Rates, wires::Wires,
+    placement::Placement, poison::Trials, rates::Rates, wires::Wires,
 };
 use crate::{
     io::{
@@ -59,6 +59,8 @@ pub(super) struct World {
     pub(super) running: RefCell<Model>,
     /// The revision that it is from.
     pub(super) adopted: RefCell<Option<RevisionId>>,
+    /// What crashed this node before, and what ran well.
+    pub(super) trials: RefCell<Trials>,
     /// Told when the node is to end.
     pub(super) stop: Notify,
     /// The node that took this one's name, which ends it.
@@ -99,6 +101,7 @@ impl World {
             stop_wanted: Cell::new(false),
             running: RefCell::default(),
             adopted: RefCell::default(),
+            trials: RefCell::default(),
             stop: Notify::new(),
             name_taken: RefCell::default(),
             is_degraded: Cell::new(false),

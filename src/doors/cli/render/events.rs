@@ -6,7 +6,7 @@ use super::{clock_text, count, span_text};
 use crate::{
     doors::cli::paint,
     io::telemetry::Record,
-    runtime::node::api::{Event, TapRecord, What},
+    runtime::node::api::{Event, TapRecord, What, poisoned_text},
     words::Value,
 };
 
@@ -34,9 +34,11 @@ fn by_weight(what: &What) -> String {
         What::NodeUp { .. } | What::NodeBack { .. } | What::Converged { .. } | What::Started { .. } => {
             paint::green(word)
         }
-        What::NodeDown { .. } | What::RolledBack { .. } | What::Degraded { .. } | What::Failed { .. } => {
-            paint::red(word)
-        }
+        What::NodeDown { .. }
+        | What::RolledBack { .. }
+        | What::Degraded { .. }
+        | What::Poisoned { .. }
+        | What::Failed { .. } => paint::red(word),
         What::NodeSuspected { .. } | What::NodeRefused { .. } | What::Overwritten { .. } | What::Restarting { .. } => {
             paint::yellow(word)
         }
@@ -68,6 +70,9 @@ fn story(what: &What) -> String {
         }
         What::RolledBack { revision, step, cause } => format!("{revision} at {step}: {cause}"),
         What::Degraded { revision, cause } => format!("{revision}: {cause}"),
+        What::Poisoned { revision, n_crashes, runs } => {
+            format!("{revision}: {}", poisoned_text(*n_crashes, runs.as_ref()))
+        }
         What::Converged { n_nodes: 0, .. } => String::new(),
         What::Converged { n_nodes, elapsed_ms, .. } => format!("on {} in {}", count(*n_nodes, "node"), ms(*elapsed_ms)),
         What::Overwritten { winner, lost, .. } => format!("by {winner}; lost: {}", lost.join(", ")),

@@ -28,7 +28,9 @@ fn result(entry: &HistoryEntry) -> String {
     match entry.verdict {
         Some(Verdict::Converged) if !entry.overwritten.is_empty() => paint::yellow(&entry.result),
         Some(Verdict::Converged) => paint::green(&entry.result),
-        Some(Verdict::RolledBack | Verdict::Degraded | Verdict::Refused) => paint::red(&entry.result),
+        Some(Verdict::RolledBack | Verdict::Degraded | Verdict::Poisoned | Verdict::Refused) => {
+            paint::red(&entry.result)
+        }
         Some(Verdict::Unresolved) => paint::yellow(&entry.result),
         Some(Verdict::Superseded) | None => paint::dim(&entry.result),
     }

@@ -119,6 +119,7 @@ pub(crate) fn node_state(state: NodeState) -> String {
         NodeState::Suspected => paint::yellow("suspected"),
         NodeState::Absent => paint::red("absent"),
         NodeState::Degraded => paint::red("degraded"),
+        NodeState::Poisoned => paint::red("poisoned"),
     }
 }
 

@@ -82,6 +82,15 @@ pub enum What {
         /// Why.
         cause: String,
     },
+    /// A node leaves a revision alone that has ended its process too often.
+    Poisoned {
+        /// Which.
+        revision: Revision,
+        /// How often.
+        n_crashes: u32,
+        /// What runs instead; nothing when `None`.
+        runs: Option<Revision>,
+    },
     /// All nodes present have adopted a revision.
     Converged {
         /// Which.
@@ -146,6 +155,7 @@ impl What {
             What::Adopted { .. } => "adopted",
             What::RolledBack { .. } => "rolled back",
             What::Degraded { .. } => "degraded",
+            What::Poisoned { .. } => "poisoned",
             What::Converged { .. } => "converged",
             What::Overwritten { .. } => "overwritten",
             What::Started { .. } => "started",

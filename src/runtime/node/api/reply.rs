@@ -207,6 +207,13 @@ pub enum NodeVerdict {
         /// Why.
         cause: String,
     },
+    /// Leaves it alone: it has ended the process too often.
+    Poisoned {
+        /// How often.
+        n_crashes: u32,
+        /// What runs instead; nothing when `None`.
+        runs: Option<Revision>,
+    },
     /// Is there, but does not answer.
     Unreachable,
     /// Is not there; will take it up when it comes.
@@ -224,6 +231,8 @@ pub enum NodeVerdict {
 pub enum Verdict {
     /// A node needs a person.
     Degraded,
+    /// It has ended the process of a node, again and again.
+    Poisoned,
     /// A node undid it.
     RolledBack,
     /// A node did not even begin.

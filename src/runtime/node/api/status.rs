@@ -56,6 +56,29 @@ pub enum NodeState {
     Absent,
     /// Failed to undo a failed adaptation.
     Degraded,
+    /// Runs an older revision, or nothing: the newest has ended its process too often.
+    Poisoned,
+}
+
+/// A revision that a node leaves alone because it has ended the process too often.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Poisoned {
+    /// Which.
+    pub revision: Revision,
+    /// How often it ended the process.
+    pub n_crashes: u32,
+    /// What runs instead: the last that ran well; nothing when `None`.
+    pub runs: Option<Revision>,
+}
+
+/// What a node does about a revision that crashed it, in words.
+pub fn poisoned_text(n_crashes: u32, runs: Option<&Revision>) -> String {
+    let instead = runs.map_or_else(
+        || "nothing runs, since none has run well before".to_owned(),
+        |runs| format!("{runs}, the last that ran well, runs instead"),
+    );
+    format!("it ended the process {n_crashes} times; {instead}")
 }
 
 /// A node and what runs on it.
@@ -69,6 +92,9 @@ pub struct NodeStatus {
     /// Why it is not ready; may be empty.
     #[serde(default)]
     pub cause: String,
+    /// The revision that crashed it too often, if that is why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poisoned: Option<Poisoned>,
     /// The revision that it runs.
     pub revision: Option<Revision>,
     /// The node that hosts it.

@@ -12,7 +12,7 @@ use crate::{
     runtime::node::{
         api::{
             ApiError, ErrorCode, HistoryEntry, NodeOutcome, NodeVerdict, OutcomeReply, Overwritten, Revised, Revision,
-            Verdict, waiting,
+            Verdict, poisoned_text, waiting,
         },
         overwritten,
     },
@@ -224,6 +224,9 @@ impl Server {
             gossip::Outcome::Done(Adoption::RolledBack { step, cause }) => NodeVerdict::RolledBack { step, cause },
             gossip::Outcome::Done(Adoption::Refused { cause }) => NodeVerdict::Refused { cause },
             gossip::Outcome::Done(Adoption::Degraded { cause }) => NodeVerdict::Degraded { cause },
+            gossip::Outcome::Done(Adoption::Poisoned { n_crashes, runs }) => {
+                NodeVerdict::Poisoned { n_crashes, runs: runs.map(|runs| name(Some(&runs))) }
+            }
         }
     }
 }
@@ -242,6 +245,7 @@ fn overall(nodes: &[NodeOutcome]) -> Option<Verdict> {
         worst = worst.min(match &node.verdict {
             NodeVerdict::Waiting | NodeVerdict::Working { .. } => return None,
             NodeVerdict::Degraded { .. } => Verdict::Degraded,
+            NodeVerdict::Poisoned { .. } => Verdict::Poisoned,
             NodeVerdict::RolledBack { .. } => Verdict::RolledBack,
             NodeVerdict::Refused { .. } => Verdict::Refused,
             NodeVerdict::Superseded { .. } => Verdict::Superseded,
@@ -257,10 +261,14 @@ fn in_words(nodes: &[NodeOutcome], verdict: Option<Verdict>, lost: &[Overwritten
         NodeVerdict::RolledBack { cause, .. } | NodeVerdict::Degraded { cause } | NodeVerdict::Refused { cause } => {
             Some(format!("{}: {cause}", node.node))
         }
+        NodeVerdict::Poisoned { n_crashes, runs } => {
+            Some(format!("{}: {}", node.node, poisoned_text(*n_crashes, runs.as_ref())))
+        }
         _ => None,
     });
     match (verdict, first) {
         (Some(Verdict::Degraded), Some(cause)) => format!("degraded: {cause}"),
+        (Some(Verdict::Poisoned), Some(cause)) => format!("poisoned: {cause}"),
         (Some(Verdict::RolledBack), Some(cause)) => format!("rolled back: {cause}"),
         (Some(Verdict::Refused), Some(cause)) => format!("refused: {cause}"),
         (Some(_), _) if !lost.is_empty() => {

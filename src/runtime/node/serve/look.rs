@@ -16,12 +16,12 @@ use crate::{
         clock::Stopwatch,
         engine::{Lane, Role},
     },
-    logic::gossip::{Adoption, Member, Presence, Snapshot},
+    logic::gossip::{Adoption, Member, Presence, RevisionId, Snapshot},
     model::{Kind, Model},
     runtime::node::{
         api::{
             ApiError, ChannelStatus, Convergence, Counters, Finding, InstanceState, InstanceStatus, NodeState,
-            NodeStatus, OfferedType, Severity, Status, Why, WhyStep,
+            NodeStatus, OfferedType, Poisoned, Severity, Status, Why, WhyStep, poisoned_text,
         },
         local::{self, LocalStatus},
     },
@@ -96,11 +96,13 @@ impl Server {
         let status = member.and_then(|member| member.status.as_ref());
         let outcome = newest.id().and_then(|id| status.and_then(|status| status.outcome(id)));
         let not_adopted = outcome.map(not_adopted).unwrap_or_default();
+        let poisoned = newest.id().zip(outcome).and_then(poisoned);
         let state = match local {
             _ if absent => NodeState::Absent,
             None => NodeState::Suspected,
             Some(local) if local.is_degraded => NodeState::Degraded,
             Some(local) if local.adapting.is_some() => NodeState::Adapting,
+            Some(_) if poisoned.is_some() => NodeState::Poisoned,
             Some(_) if is_partial || !not_adopted.is_empty() => NodeState::Partial,
             Some(_) => NodeState::Ready,
         };
@@ -113,7 +115,11 @@ impl Server {
                 Some(instance) => format!("{}: {}", instance.name, instance.cause),
                 None => String::new(),
             },
-            revision: status.and_then(|status| status.revision.as_ref()).map(|id| history::name(Some(id))),
+            revision: match &poisoned {
+                Some(poisoned) => poisoned.runs.clone(),
+                None => status.and_then(|status| status.revision.as_ref()).map(|id| history::name(Some(id))),
+            },
+            poisoned,
             host: model.nodes.get(name).and_then(|node| node.host.clone()),
             local: is_local,
             rtt_us: rtt.filter(|_| !is_local).map(|rtt| rtt.as_micros() as u64),
@@ -291,7 +297,17 @@ fn not_adopted(adoption: &Adoption) -> String {
         Adoption::RolledBack { step, cause } => format!("rolled back: {step}: {cause}"),
         Adoption::Refused { cause } => format!("refused: {cause}"),
         Adoption::Degraded { cause } => cause.clone(),
+        Adoption::Poisoned { n_crashes, runs } => {
+            poisoned_text(*n_crashes, runs.as_ref().map(|runs| history::name(Some(runs))).as_ref())
+        }
     }
+}
+
+/// The newest revision, when a node leaves it alone because it crashed.
+fn poisoned((newest, adoption): (&RevisionId, &Adoption)) -> Option<Poisoned> {
+    let Adoption::Poisoned { n_crashes, runs } = adoption else { return None };
+    let runs = runs.as_ref().map(|runs| history::name(Some(runs)));
+    Some(Poisoned { revision: history::name(Some(newest)), n_crashes: *n_crashes, runs })
 }
 
 fn waits(node: &NodeStatus) -> String {

@@ -1,0 +1,116 @@
+//! Trials: which revisions the node has taken up and not yet run well, and the one that last did.
+//!
+//! A trial is noted with the plan that begins it, and is gone when the node has run long enough, or has ended in order. What is
+//! found at a start are the trials that a crash ended.
+
+use redb::{ReadableTable, WriteTransaction};
+use serde::{Deserialize, Serialize};
+
+use super::{Store, StoreError, error::Fault, seal, unseal};
+use crate::{logic::gossip::RevisionId, model::Model, words::Time};
+
+const TRIALS: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("trials");
+const GOOD: redb::TableDefinition<'_, (), &[u8]> = redb::TableDefinition::new("good");
+
+/// Revisions whose trials are remembered; the one tried longest ago makes room. A node that crashes in so many different ones has
+/// a reason that no revision explains.
+const REVISIONS_MAX: usize = 16;
+
+/// Trials that are remembered of one revision: more than any verdict asks for.
+const TRIALS_MAX: usize = 16;
+
+/// When the node took up a revision without having run it well since.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trials {
+    /// Which.
+    pub revision: RevisionId,
+    /// When, oldest first.
+    pub begun: Vec<Time>,
+}
+
+impl Store {
+    /// The trials that did not end well, in no particular order.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn trials(&self) -> Result<Vec<Trials>, StoreError> {
+        self.read(|txn| all(&txn.open_table(TRIALS)?))
+    }
+
+    /// Puts back the trials that were found at the start: the node ends in order, so those since were no crashes.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn reset_trials(&self, found: &[Trials]) -> Result<(), StoreError> {
+        self.write(|txn| {
+            let mut table = txn.open_table(TRIALS)?;
+            table.retain(|_, _| false)?;
+            for trials in found {
+                table.insert(trials.revision.to_string().as_str(), seal(trials)?.as_slice())?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Says that the node has run well: trials that began until then count no more. With a revision, that is what the node starts
+    /// with when a newer one crashes it.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn passed(&self, good: Option<&(RevisionId, Model)>, until: Time) -> Result<(), StoreError> {
+        self.write(|txn| {
+            if let Some(good) = good {
+                txn.open_table(GOOD)?.insert((), seal(good)?.as_slice())?;
+            }
+            let mut table = txn.open_table(TRIALS)?;
+            let later = |trials: &Trials| trials.begun.last().is_some_and(|last| *last > until);
+            for trials in all(&table)?.iter().filter(|trials| !later(trials)) {
+                table.remove(trials.revision.to_string().as_str())?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The revision that last ran well, and its model.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn good(&self) -> Result<Option<(RevisionId, Model)>, StoreError> {
+        self.read(|txn| {
+            let table = txn.open_table(GOOD)?;
+            let bytes = table.get(())?;
+            bytes.map(|bytes| unseal(bytes.value(), "the last good revision")).transpose()
+        })
+    }
+}
+
+fn all(table: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<Vec<Trials>, Fault> {
+    table.iter()?.map(|entry| unseal(entry?.1.value(), "a trial")).collect()
+}
+
+/// Notes that a revision is tried.
+pub(super) fn count(txn: &WriteTransaction, revision: &RevisionId, now: Time) -> Result<(), Fault> {
+    let mut table = txn.open_table(TRIALS)?;
+    let key = revision.to_string();
+    let known = table.get(key.as_str())?.map(|bytes| unseal::<Trials>(bytes.value(), "a trial"));
+    let mut trials = known.transpose()?.unwrap_or_else(|| Trials { revision: revision.clone(), begun: Vec::new() });
+    trials.begun.push(now);
+    let n_old = trials.begun.len().saturating_sub(TRIALS_MAX);
+    trials.begun.drain(..n_old);
+    table.insert(key.as_str(), seal(&trials)?.as_slice())?;
+    let mut all = all(&table)?;
+    if all.len() > REVISIONS_MAX {
+        all.sort_by_key(|trials| trials.begun.last().copied());
+        for old in &all[..all.len() - REVISIONS_MAX] {
+            table.remove(old.revision.to_string().as_str())?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the tables that are not there yet.
+pub(super) fn make_tables(txn: &WriteTransaction) -> Result<(), Fault> {
+    txn.open_table(TRIALS)?;
+    txn.open_table(GOOD)?;
+    Ok(())
+}

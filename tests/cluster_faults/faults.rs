@@ -1,0 +1,3 @@
+//! Crashes and broken disks, with real processes: what they cost, and what they must not.
+
+mod poison;

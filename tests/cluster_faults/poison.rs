@@ -1,0 +1,110 @@
+//! A revision that ends the process of a node is tried twice, and then left alone.
+
+use enact_lab::{Group, Node, eventually, instance_status, node_status};
+
+/// A group whose revisions are good after a moment.
+fn group(name: &str) -> Group {
+    Group::new(name).with("ENACT_LIMITS_PROBATION", "1s")
+}
+
+/// Waits until a node says that a revision runs well.
+#[track_caller]
+fn await_good(node: &Node, revision: &str) {
+    let is_told = |line: &str| line.contains("runs well") && line.contains(&format!("\"{revision}\""));
+    eventually(&format!("{revision} is good"), || node.log().lines().any(is_told), || node.log());
+}
+
+/// Starts a node that crashes, so often.
+#[track_caller]
+fn crash(group: &mut Group, name: &str, more: &[&str], n_times: usize) {
+    for _ in 0..n_times {
+        let mut node = group.spawn(name, more);
+        assert_eq!(node.wait(), None, "a signal ended it: {}", node.log());
+    }
+}
+
+#[test]
+fn a_revision_that_crashes_its_node_twice_is_left_alone_and_the_last_good_one_runs() {
+    let mut group = group("poison");
+    let node1 = group.start("node1");
+    let mut node2 = group.start("node2");
+    group.apply(&node1, "add node2.stays : Counter\nadd node2.moves : Counter\n").ok();
+    await_good(&node2, &group.revision(&node1));
+
+    let script = "move node2.moves node1\nadd node2.bad : Faulty\nset node2.bad.on_start = 'abort'\n";
+    group.apply(&node1, script);
+    assert_eq!(node2.wait(), None, "a signal ended it: {}", node2.log());
+    let bad = group.revision(&node1);
+    crash(&mut group, "node2", &[], 1);
+    let mut node2 = group.spawn("node2", &[]);
+    group.await_status(&node1, "node2 says that it is poisoned", |status| {
+        node_status(status, "node2")["state"] == "poisoned"
+    });
+    let status = group.status(&node1);
+    let shown = node_status(&status, "node2");
+    assert_eq!(shown["poisoned"]["revision"], bad, "{status:#}");
+    assert_eq!(shown["poisoned"]["nCrashes"], 2, "{status:#}");
+    assert_eq!(shown["revision"], shown["poisoned"]["runs"], "{status:#}");
+    assert_eq!(instance_status(&status, "node2", "stays")["state"], "started", "{status:#}");
+    assert_eq!(instance_status(&status, "node1", "moves")["state"], "started", "it moved away: {status:#}");
+    assert!(group.at(&node2, &["send", "node2.moves.count", "null", "--reply"]).code != 0, "and stays away");
+    let table = group.at(&node1, &["status"]).ok().stdout;
+    assert!(table.contains("it ended the process 2 times"), "{table}");
+    assert!(node2.log().contains("poisoned"), "{}", node2.log());
+
+    let outcome = group.apply(&node1, "add node1.other : Counter\n").ended(5);
+    assert!(outcome.stderr.contains("poisoned"), "it asks the same of node2: {outcome}");
+    assert_eq!(group.ask(&node1, "node1.other.count"), 0);
+    let history = group.at(&node1, &["history"]).ok().stdout;
+    assert!(history.contains("poisoned: node2"), "{history}");
+
+    assert_eq!(node2.terminate(), Some(0), "{}", node2.log());
+    let mut node2 = group.spawn("node2", &[]);
+    group.await_status(&node1, "it is left alone over restarts", |status| {
+        node_status(status, "node2")["state"] == "poisoned"
+    });
+    group.apply(&node1, "remove node2.bad\n").ok();
+    group.await_in_step(&node1, 2);
+    assert_eq!(group.ask(&node1, "node2.stays.count"), 0);
+    assert!(node2.runs());
+}
+
+#[test]
+fn a_node_whose_first_revision_crashes_it_boots_with_nothing_and_says_so() {
+    let mut group = group("first");
+    let script = "add node1 : EnactNode\nadd %group% : Gossip\nattach node1 %group%\n\
+        add node1.bad : Faulty\nset node1.bad.on_start = 'abort'\n";
+    group.write("boot.kevs", script);
+    let boot = ["--boot", "boot.kevs"];
+    crash(&mut group, "node1", &boot, 2);
+    let node = group.spawn("node1", &boot);
+    group.await_status(&node, "it is poisoned", |status| node_status(status, "node1")["state"] == "poisoned");
+    let status = group.status(&node);
+    let shown = node_status(&status, "node1");
+    assert!(shown["poisoned"]["runs"].is_null(), "{status:#}");
+    assert!(shown["cause"].as_str().is_some_and(|cause| cause.contains("nothing runs")), "{status:#}");
+    group.apply(&node, "remove node1.bad\nadd node1.counter : Counter\n").ok();
+    assert_eq!(group.ask(&node, "node1.counter.count"), 0);
+    group.await_in_step(&node, 1);
+}
+
+#[test]
+fn a_new_revision_with_the_same_fault_gets_its_own_trials() {
+    let mut group = group("again");
+    let mut node = group.start("node1");
+    group.apply(&node, "add node1.counter : Counter\n").ok();
+    await_good(&node, &group.revision(&node));
+    group.apply(&node, "add node1.bad : Faulty\nset node1.bad.on_start = 'abort'\n");
+    assert_eq!(node.wait(), None, "{}", node.log());
+    crash(&mut group, "node1", &[], 1);
+    let mut node = group.spawn("node1", &[]);
+    let is_poisoned = |status: &serde_json::Value| node_status(status, "node1")["state"] == "poisoned";
+    group.await_status(&node, "it is poisoned", is_poisoned);
+    // Something else, and still the component that aborts.
+    group.apply(&node, "set node1.counter.every = '7'\n");
+    assert_eq!(node.wait(), None, "{}", node.log());
+    crash(&mut group, "node1", &[], 1);
+    let node = group.spawn("node1", &[]);
+    group.await_status(&node, "it is poisoned by that one, too", is_poisoned);
+    assert_eq!(group.ask(&node, "node1.counter.count"), 0, "the last good revision runs");
+}
