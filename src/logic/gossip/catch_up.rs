@@ -98,6 +98,7 @@ impl Replica {
         let theirs = registers.unpack();
         let old = self.registers.clone();
         self.registers.merge(&theirs);
+        self.clock.pass(self.registers.floor());
         let differing = self.registers.differing(&old);
         let touched = differing.iter().map(|(element, registers)| (element, registers.iter()));
         let changes = view::changes(&old, &self.registers, touched);
@@ -169,5 +170,6 @@ impl Replica {
     /// Forgets removals up to a time. Only when this replica knows all that the group wrote up to then.
     pub fn forget_removals(&mut self, until: Time) {
         self.registers.raise_floor(until);
+        self.clock.pass(until);
     }
 }

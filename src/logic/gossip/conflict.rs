@@ -1,6 +1,6 @@
 //! Which pushes collided: finds, after a merge, what someone wrote without knowing of what stands in its way now.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Conflict, History, Party, Stamp, Writes,
@@ -72,8 +72,8 @@ impl Merge<'_> {
                 own if own == loser => self.new.get(element, &Register::Here)?.stamp,
                 other => other,
             },
-            // Dropped without a trace: whoever removed it did so beyond the horizon.
-            None => Stamp::new(ntp_of(self.new.floor()), loser.origin()),
+            // Dropped without a trace: whoever removed it did so beyond the horizon. Never earlier than what was dropped.
+            None => Stamp::new(ntp_of(self.new.floor() + Duration::from_micros(1)), loser.origin()),
         };
         let concurrent = match self.history.concurrent(loser, winner) {
             Some(concurrent) => concurrent,

@@ -10,7 +10,7 @@ use crate::{
         Edit, Instance, Model,
         testing::{edited, edits, models, name},
     },
-    words::{InstancePath, Time},
+    words::{GroupName, InstancePath, NodeName, Time},
 };
 
 const AHEAD_MAX: Duration = Duration::from_secs(1);
@@ -297,9 +297,11 @@ fn a_replica_that_stayed_away_beyond_the_horizon_revives_nothing() {
     here.push(Time::from_ms(2000), push(Model::default(), None, false)).unwrap();
     here.push(Time::from_ms(2500), push(with_channel("y", "0"), None, false)).unwrap();
     // While away it does something of its own, before the horizon; nobody hears of it.
-    away.push(Time::from_ms(2200), push(with_channel("x", "mine"), None, false)).unwrap();
+    let (_, mine) = away.push(Time::from_ms(2200), push(with_channel("x", "mine"), None, false)).unwrap();
     here.forget_removals(Time::from_ms(3000));
     let now = Time::from_ms(9000);
+    let (told, result) = here.clone().learn(now, &[mine.unwrap()]);
+    assert!(result.is_ok() && !told.conflicts.is_empty(), "it is told where it comes by itself, too");
     let lost = away.absorb(now, here.full()).unwrap();
     here.absorb(now, away.full()).unwrap();
     assert_eq!(*here.model(), with_channel("y", "0"));
@@ -307,6 +309,41 @@ fn a_replica_that_stayed_away_beyond_the_horizon_revives_nothing() {
     assert_eq!(away.registers(), here.registers());
     assert_eq!(away.digest(), here.digest());
     assert!(!lost.conflicts.is_empty(), "what it did alone is told as lost");
+}
+
+#[test]
+fn what_a_clock_that_is_far_behind_writes_shows() {
+    let mut behind = replica(0);
+    behind.forget_removals(Time::from_ms(3000));
+    let (pushed, _) = behind.push(Time::from_ms(1000), push(with_channel("x", "0"), None, false)).unwrap();
+    assert_eq!(pushed.snapshot.model, with_channel("x", "0"));
+}
+
+#[test]
+fn a_member_that_forgets_removals_says_that_it_runs_what_is_left() {
+    let mut wanted = with_channel("x", "0");
+    let (me, group) = (name::<NodeName>("r0"), name::<GroupName>("g"));
+    let edits = [
+        Edit::AddNode { name: me.clone(), instance: Instance::default(), host: None },
+        Edit::AddInstance { path: InstancePath::Group(group.clone()), instance: Instance::default() },
+        Edit::Attach { node: me.clone(), group: group.clone() },
+    ];
+    wanted.apply(&edits).unwrap();
+    let timing = Timing { horizon: Duration::from_secs(24), ..Timing::default() };
+    let mut member = Protocol::new(group, replica(0), (me, 1), timing, Time::from_ms(0));
+    let mut effects = Vec::new();
+    member.tick(Time::from_ms(2_000), &mut effects);
+    member.push(Time::from_ms(2_000), push(wanted.clone(), None, false), &mut effects).unwrap();
+    wanted.apply(&[Edit::Remove { path: InstancePath::Channel(name("x")) }]).unwrap();
+    let pushed = member.push(Time::from_ms(2_000), push(wanted, None, false), &mut effects).unwrap();
+    effects.clear();
+    member.tick(Time::from_ms(60_000), &mut effects);
+    let told = effects.iter().find_map(|effect| match effect {
+        Effect::Changed(snapshot) => Some(snapshot.digest),
+        _ => None,
+    });
+    assert_ne!(pushed.snapshot.digest, member.replica().digest());
+    assert_eq!(told, Some(member.replica().digest()), "the node is given the same model under its new digest");
 }
 
 #[test]

@@ -23,8 +23,6 @@ mod view;
 
 #[cfg(test)]
 mod laws;
-#[cfg(test)]
-mod sim;
 
 pub use board::Board;
 pub use full::{Full, Record};

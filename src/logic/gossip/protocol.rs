@@ -319,8 +319,7 @@ impl Protocol {
         if heartbeat.floor > self.replica.registers().floor()
             && self.replica.digest_at(heartbeat.floor) == heartbeat.digest
         {
-            self.replica.forget_removals(heartbeat.floor);
-            effects.push(Effect::KeepAll);
+            self.forget(heartbeat.floor, effects);
         }
         let mine = self.replica.digest();
         let Some(peer) = self.peers.get_mut(from) else { return };
@@ -359,12 +358,13 @@ impl Protocol {
         fill_gaps: bool,
         effects: &mut Vec<Effect>,
     ) -> bool {
+        let before = self.replica.digest();
         let (mut learned, result) = self.replica.learn(now, deltas);
         if !learned.deltas.is_empty() {
             effects.push(Effect::Keep(std::mem::take(&mut learned.deltas)));
         }
         let gap = learned.gap;
-        self.learned(learned, effects);
+        self.learned(before, learned, effects);
         if let Err(error) = result {
             self.warn(from, error, effects);
             return false;
@@ -385,18 +385,19 @@ impl Protocol {
                 if self.replica.digest() != before {
                     effects.push(Effect::KeepAll);
                 }
-                self.learned(learned, effects);
+                self.learned(before, learned, effects);
                 self.sync(Some(from), effects);
             }
             Err(error) => self.warn(from, error, effects),
         }
     }
 
-    fn learned(&mut self, learned: Learned, effects: &mut Vec<Effect>) {
-        let nothing = learned.revisions.is_empty() && learned.n_changes == 0;
+    /// Tells what was learned. Where only removals were, the model is the same under another digest: the node is to say that it
+    /// runs this one.
+    fn learned(&mut self, before: StateDigest, learned: Learned, effects: &mut Vec<Effect>) {
         effects.extend(learned.revisions.into_iter().map(|revision| Effect::Tell(News::Revised(revision))));
         effects.extend(learned.conflicts.into_iter().map(|conflict| Effect::Tell(News::Collided(Box::new(conflict)))));
-        if !nothing {
+        if self.replica.digest() != before {
             effects.push(Effect::Changed(self.replica.snapshot()));
         }
     }
@@ -433,8 +434,14 @@ impl Protocol {
         let floor = Time(until / step * step);
         let is_due = floor > self.replica.registers().floor();
         if is_due && self.synced && self.board.majority_in_step(self.replica.model(), self.replica.digest()) {
-            self.replica.forget_removals(floor);
-            effects.push(Effect::KeepAll);
+            self.forget(floor, effects);
         }
+    }
+
+    fn forget(&mut self, until: Time, effects: &mut Vec<Effect>) {
+        let before = self.replica.digest();
+        self.replica.forget_removals(until);
+        effects.push(Effect::KeepAll);
+        self.learned(before, Learned::default(), effects);
     }
 }

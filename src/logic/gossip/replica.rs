@@ -201,7 +201,9 @@ impl Replica {
         self.history.insert(Arc::clone(revision), Some(Arc::clone(writes)), &self.registers, &self.model);
         let mut conflicts = Vec::new();
         if !self.history.is_known_by(revision) {
-            let merge = Merge { old: &old, new: &self.registers, history: &self.history, otherwise: &|_, _| false };
+            // Later than it, and not in the history: only the horizon is. Nobody had told its author what is forgotten here.
+            let otherwise = |loser, winner| loser == stamp && winner > loser;
+            let merge = Merge { old: &old, new: &self.registers, history: &self.history, otherwise: &otherwise };
             conflicts.extend(merge.lost_by(stamp, writes));
             conflicts.extend(merge.lost_of(&self.history.unknown_to(revision)));
             conflicts.retain(|conflict| self.history.collide(conflict.clone()));

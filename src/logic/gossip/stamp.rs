@@ -134,6 +134,12 @@ impl Clock {
     pub fn observe(&mut self, stamp: Stamp) {
         self.last_ntp = self.last_ntp.max(stamp.ntp());
     }
+
+    /// Makes all later stamps later than this time. What was written up to the floor counts as removed: a clock that is wrong by
+    /// more than the horizon must not stamp there.
+    pub fn pass(&mut self, time: Time) {
+        self.last_ntp = self.last_ntp.max(ntp_of(time + Duration::from_micros(1)));
+    }
 }
 
 #[cfg(test)]
@@ -152,5 +158,7 @@ mod tests {
         clock.observe(elsewhere);
         assert!(clock.tick(Time::from_ms(1_000)) > elsewhere);
         assert!(elsewhere.time().since(Time(5_499_998)) <= Duration::from_micros(2), "within rounding");
+        clock.pass(Time::from_ms(9_000));
+        assert!(clock.tick(Time::from_ms(1_000)).time() > Time::from_ms(9_000));
     }
 }

@@ -21,6 +21,19 @@ use crate::{
 /// The longest chain of hosts that is followed. Deeper nesting of nodes is not a thing.
 const HOSTS_MAX: usize = 64;
 
+impl Registers {
+    /// The model that they show, built from nothing. A replica keeps its model up to date at the cost of what changes; it must be
+    /// this one.
+    pub fn view(&self) -> Model {
+        build(self)
+    }
+
+    /// What a register shows in it, or `None` when it is removed or hidden.
+    pub fn visible(&self, element: &Element, register: &Register) -> Option<&Cell> {
+        visible(self, element, register)
+    }
+}
+
 /// What a register shows, or `None` when it is removed or hidden.
 pub(super) fn visible<'a>(registers: &'a Registers, element: &Element, register: &Register) -> Option<&'a Cell> {
     let cell = registers.get(element, register)?.cell.as_ref()?;

@@ -1,0 +1,74 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::worlds::World;
+
+const EXAMPLES: &str = "\
+Examples:
+  enact-sim all                        a thousand seeds of each world
+  enact-sim gossip --seeds 100000      more of one
+  enact-sim gossip --seed 4711 --trace what happens in one, line by line
+  enact-sim all --seeds 10000 --output json
+  enact-sim mutants                    breaks the cores on purpose, one fault at a time, and shows that each is caught
+
+A seed is the whole accident: the same seed does the same again. Exit code 0: nothing was violated; 1: something was.";
+
+/// Simulates Enact's cores and shells under faults, by the seed.
+#[derive(Debug, Parser)]
+#[command(name = "enact-sim", version, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// How models spread: members of a group under crashes, partitions and wrong clocks.
+    Gossip(RunArgs),
+    /// Each world, N seeds of each.
+    All(RunArgs),
+}
+
+impl Verb {
+    /// Which worlds, and how.
+    pub(crate) fn runs(&self) -> (Vec<World>, &RunArgs) {
+        match self {
+            Verb::Gossip(args) => (vec![World::Gossip], args),
+            Verb::All(args) => (World::ALL.to_vec(), args),
+        }
+    }
+}
+
+/// How worlds are run.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// How many seeds of each world.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) seeds: u64,
+    /// The first seed.
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) from: u64,
+    /// One seed only.
+    #[arg(long, value_name = "S", conflicts_with_all = ["seeds", "from"])]
+    pub(crate) seed: Option<u64>,
+    /// Prints what happens, line by line; with --seed.
+    #[arg(long, requires = "seed")]
+    pub(crate) trace: bool,
+    /// How many threads; all cores unless given.
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<usize>,
+    /// What is printed.
+    #[arg(long, value_enum, default_value_t = Output::Human)]
+    pub(crate) output: Output,
+}
+
+/// For whom the output is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// People.
+    Human,
+    /// Programs: one object.
+    Json,
+}

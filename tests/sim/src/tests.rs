@@ -1,0 +1,27 @@
+//! Some seeds of each world with each change; thousands of them are run by `.ci/run`.
+
+use crate::{run, trace::Telling, worlds::World};
+
+fn hold(world: World, n_seeds: u64) {
+    let tally = run::many(world, 0..n_seeds, 2, &|| ());
+    let told: Vec<String> = tally.failures.iter().map(crate::show::failure).collect();
+    assert!(told.is_empty(), "{}", told.join("\n"));
+    assert_eq!(tally.n_seeds, n_seeds);
+}
+
+#[test]
+fn whatever_happens_to_five_members_they_end_with_one_model_and_nothing_is_lost_in_silence() {
+    hold(World::Gossip, 150);
+}
+
+#[test]
+fn the_accident_is_in_the_seed() {
+    for world in World::ALL {
+        let hash = |seed| {
+            let run = run::one(world, seed, Telling::Last);
+            (run.hash, run.n_steps, run.lines)
+        };
+        assert_eq!(hash(7), hash(7), "{world}");
+        assert_ne!(hash(7).0, hash(8).0, "{world}");
+    }
+}

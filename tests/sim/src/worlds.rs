@@ -1,0 +1,47 @@
+//! The worlds there are.
+
+use std::{fmt, str::FromStr};
+
+use crate::{
+    gossip,
+    trace::{Checked, Trace},
+};
+
+/// A world: members, what happens to them, and what must hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum World {
+    /// How models spread: the core of groups.
+    Gossip,
+}
+
+impl World {
+    /// All of them, in the order in which they are run.
+    pub(crate) const ALL: [World; 1] = [World::Gossip];
+
+    /// What it is called.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            World::Gossip => "gossip",
+        }
+    }
+
+    /// Lets it live, by a seed.
+    pub(crate) fn run(self, seed: u64, trace: &mut Trace) -> Checked {
+        match self {
+            World::Gossip => gossip::run(seed, trace),
+        }
+    }
+}
+
+impl fmt::Display for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for World {
+    type Err = String;
+    fn from_str(text: &str) -> Result<World, String> {
+        World::ALL.into_iter().find(|world| world.name() == text).ok_or_else(|| format!("there is no world \"{text}\""))
+    }
+}
