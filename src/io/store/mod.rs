@@ -6,11 +6,14 @@
 //!
 //! Each value is sealed with a hash, so that a damaged file is noticed before anything starts from it.
 
+#[cfg(test)]
+mod damage;
 mod error;
 mod identity;
 mod plans;
 mod registers;
 mod revisions;
+mod sequence;
 mod states;
 #[cfg(test)]
 mod tests;
@@ -31,8 +34,8 @@ pub use plans::UnderWay;
 pub use states::State;
 pub use trials::Trials;
 
-use self::{error::Fault, revisions::Latest};
-use crate::io::engine::codec;
+use self::{error::Fault, revisions::Latest, sequence::Sequence};
+use crate::{io::engine::codec, words::Time};
 
 /// The name of the file in the data directory.
 pub const FILE_NAME: &str = "enact.redb";
@@ -60,6 +63,26 @@ pub struct Store {
     database: Mutex<Option<Database>>,
     latest: Mutex<Option<Latest>>,
     keep_revisions: usize,
+    /// How many writes there were; says when the file has lost some.
+    sequence: Sequence,
+    damage: Option<Damage>,
+}
+
+/// What the disk has done to a store, found when it was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// The file could not be used: it is kept under another name, and a new one took its place.
+    SetAside {
+        /// Where it is now.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The newest writes are gone; the state before them is whole.
+    Lost {
+        /// How many.
+        n_writes: u64,
+    },
 }
 
 impl Store {
@@ -74,6 +97,23 @@ impl Store {
         Store::over(database, Some(path))
     }
 
+    /// The same; a file that is damaged is set aside under a name with the time, and a new one takes its place: see
+    /// [`Store::damage`].
+    ///
+    /// # Errors
+    /// When the file is another process's, of another version, or out of reach.
+    pub fn open_or_set_aside(directory: &Path, now: Time) -> Result<Store, StoreError> {
+        let (path, why) = match Store::open(directory) {
+            Err(StoreError::Corrupted { path, why }) => (path, why),
+            opened => return opened,
+        };
+        let aside = directory.join(format!("{FILE_NAME}.damaged-{}", now.micros()));
+        fs::rename(&path, &aside).map_err(|source| StoreError::Io { path, source })?;
+        sequence::forget(directory);
+        let damage = Some(Damage::SetAside { path: aside, why });
+        Ok(Store { damage, ..Store::open(directory)? })
+    }
+
     /// A store that is gone with the process: for tests, and for nodes that are told to leave nothing behind.
     ///
     /// # Errors
@@ -85,13 +125,17 @@ impl Store {
     }
 
     fn over(database: Database, path: Option<PathBuf>) -> Result<Store, StoreError> {
-        let store = Store {
+        let mut store = Store {
+            sequence: Sequence::beside(path.as_deref()),
             path,
             database: Mutex::new(Some(database)),
             latest: Mutex::new(None),
             keep_revisions: KEEP_REVISIONS,
+            damage: None,
         };
-        store.write(|txn| {
+        let said = store.sequence.said();
+        let found = store.write(|txn| {
+            let found = sequence::of(txn)?;
             let known: Option<u32> = get(&txn.open_table(META)?, "schema")?;
             match known {
                 None => put(txn, "schema", &SCHEMA)?,
@@ -103,8 +147,10 @@ impl Store {
             registers::make_tables(txn)?;
             revisions::make_tables(txn)?;
             states::make_tables(txn)?;
-            trials::make_tables(txn)
+            trials::make_tables(txn)?;
+            Ok(found)
         })?;
+        store.damage = (said > found).then(|| Damage::Lost { n_writes: said - found });
         Ok(store)
     }
 
@@ -124,12 +170,27 @@ impl Store {
         self.path.clone().unwrap_or_default()
     }
 
+    /// Writes nothing, safely: finds out whether there is room.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn touch(&self) -> Result<(), StoreError> {
+        self.write(|_| Ok(()))
+    }
+
+    /// What the disk has done to it, if anything.
+    pub fn damage(&self) -> Option<&Damage> {
+        self.damage.as_ref()
+    }
+
     /// Writes in one transaction, on disk when this returns.
     fn write<T>(&self, write: impl Fn(&WriteTransaction) -> Result<T, Fault>) -> Result<T, StoreError> {
         self.transact(|database| {
             let txn = database.begin_write()?;
             let value = write(&txn)?;
+            let number = sequence::next(&txn)?;
             txn.commit()?;
+            self.sequence.say(number);
             Ok(value)
         })
     }

@@ -18,11 +18,11 @@ use crate::{
     words::{GroupName, Namespace, NodeName, Time, TypeRef},
 };
 
-fn node(text: &str) -> NodeName {
+pub(super) fn node(text: &str) -> NodeName {
     name(text)
 }
 
-fn id(number: u64) -> RevisionId {
+pub(super) fn id(number: u64) -> RevisionId {
     RevisionId { number, origin: node("n0") }
 }
 
@@ -41,13 +41,13 @@ fn revision(number: u64) -> Revision {
     }
 }
 
-fn state(bytes: &[u8]) -> State {
+pub(super) fn state(bytes: &[u8]) -> State {
     let type_ref =
         TypeRef { namespace: Namespace::parse("enact").unwrap(), name: name("Counter"), version: "1.0.0".into() };
     State { type_ref, bytes: bytes.to_vec(), taken: Time::from_ms(7), hand_over: None }
 }
 
-fn a_plan() -> plan::Plan {
+pub(super) fn a_plan() -> plan::Plan {
     let mut wanted = Model::default();
     let mut instance = crate::model::Instance::of(state(&[]).type_ref);
     instance.dictionary.as_mut().unwrap().set(name("p"), "1");
@@ -65,15 +65,15 @@ fn crashed(store: &Store, to: &Path) -> Store {
 #[test]
 fn a_node_is_one_incarnation_older_at_each_start() {
     let dir = TempDir::new().unwrap();
-    for incarnation in 1..4 {
+    for (incarnation, now) in [(1000, 1000), (1001, 5000), (1002, 0)] {
         let store = Store::open(dir.path()).unwrap();
-        assert_eq!(store.take_up(&node("n0")).unwrap(), Identity { name: node("n0"), incarnation });
+        assert_eq!(store.take_up(&node("n0"), Time(now)).unwrap(), Identity { name: node("n0"), incarnation });
     }
     let store = Store::open(dir.path()).unwrap();
-    let error = store.take_up(&node("other")).unwrap_err();
+    let error = store.take_up(&node("other"), Time(0)).unwrap_err();
     assert!(matches!(&error, StoreError::OtherNode { owner, .. } if *owner == node("n0")), "{error}");
     assert!(error.help().contains("--name n0"));
-    assert_eq!(store.identity().unwrap().unwrap().incarnation, 3);
+    assert_eq!(store.identity().unwrap().unwrap().incarnation, 1002);
 }
 
 proptest! {
@@ -284,6 +284,19 @@ fn a_damaged_file_is_noticed_and_named() {
     fs::write(&file, &bytes[..bytes.len() / 3]).unwrap();
     let error = Store::open(dir.path()).unwrap_err();
     assert!(matches!(error, StoreError::Corrupted { .. }), "{error:?}");
+}
+
+#[test]
+fn a_damaged_file_is_set_aside_and_kept() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join(FILE_NAME);
+    fs::write(&file, b"this was never a store, whatever its name says").unwrap();
+    let store = Store::open_or_set_aside(dir.path(), Time(7)).unwrap();
+    let Some(Damage::SetAside { path, why }) = store.damage() else { panic!("{:?}", store.damage()) };
+    assert_eq!(fs::read(path).unwrap(), b"this was never a store, whatever its name says");
+    assert!(!why.is_empty() && path.ends_with("enact.redb.damaged-7"), "{path:?}");
+    drop(store);
+    assert_eq!(Store::open_or_set_aside(dir.path(), Time(8)).unwrap().damage(), None, "the new one is sound");
 }
 
 #[test]

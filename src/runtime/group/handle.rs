@@ -206,6 +206,11 @@ impl GroupHandle {
         })));
     }
 
+    /// Keeps everything anew and gives the node its target again: what failed for want of room may work now.
+    pub fn renew(&self) {
+        self.addr.do_send(Call(Box::new(|group, ctx| group.renew(ctx))));
+    }
+
     async fn call<T: Send + 'static>(
         &self,
         run: impl FnOnce(&mut GroupActor, &mut Context<GroupActor>) -> T + Send + 'static,

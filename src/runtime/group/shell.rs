@@ -316,6 +316,16 @@ impl GroupActor {
         }
     }
 
+    /// Keeps everything anew, and gives the node its target again.
+    pub(super) fn renew(&mut self, ctx: &mut Context<GroupActor>) {
+        self.keep(Record::Full(Box::new(self.protocol.replica().full())));
+        // Whoever pushed was told then.
+        self.keep_error = None;
+        if self.protocol.is_synced() {
+            self.want(self.protocol.replica().snapshot(), ctx);
+        }
+    }
+
     fn replace(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.seat.keep.replace(bytes)?;
         (self.n_appended_bytes, self.n_base_bytes) = (0, bytes.len());

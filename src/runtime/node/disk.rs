@@ -1,26 +1,46 @@
-//! The node's disk as its actors use it: the blocking store behind futures.
+//! The node's disk as its actors use it: the blocking store behind futures; and what happens when it was full.
 
-use std::sync::Arc;
+use std::{
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
+use tokio::time::sleep;
+
+use super::{api::What, world::World};
 use crate::{
     io::store::{Store, StoreError},
     runtime::group::Keep,
     words::GroupName,
 };
 
+/// How often a disk that was full is tried again: soon enough for who waits for room, and a write that costs nothing.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
 /// The store, usable from an arbiter: whatever blocks runs on tokio's blocking threads. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct Disk(Arc<Store>);
+pub(super) struct Disk(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    store: Store,
+    /// Whether something could not be written since the disk was last tried.
+    is_full: AtomicBool,
+}
 
 impl Disk {
     /// The disk of a store.
     pub(super) fn new(store: Store) -> Disk {
-        Disk(Arc::new(store))
+        Disk(Arc::new(Shared { store, is_full: AtomicBool::new(false) }))
     }
 
     /// The store itself, for threads that may block.
     pub(super) fn store(&self) -> &Store {
-        &self.0
+        &self.0.store
     }
 
     /// Runs a request on the store, off the arbiter.
@@ -31,9 +51,38 @@ impl Disk {
         &self,
         request: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, String> {
-        let store = self.0.clone();
-        let done = tokio::task::spawn_blocking(move || request(&store)).await;
-        done.expect("requests to the store do not panic, and the runtime outlives its tasks").map_err(in_words)
+        let disk = self.clone();
+        let done = tokio::task::spawn_blocking(move || disk.note(request(disk.store()))).await;
+        done.expect("requests to the store do not panic, and the runtime outlives its tasks")
+    }
+
+    /// What a request came to, in words; notes when the disk is full.
+    fn note<T>(&self, done: Result<T, StoreError>) -> Result<T, String> {
+        done.map_err(|error| {
+            if matches!(error, StoreError::DiskFull { .. }) {
+                self.0.is_full.store(true, Ordering::Relaxed);
+            }
+            in_words(error)
+        })
+    }
+}
+
+/// Looks after a disk that was full: when there is room again, the group keeps what it could not, and the node takes up what it
+/// had to turn down.
+pub(super) async fn heal(world: Rc<World>) {
+    loop {
+        sleep(TRY_AGAIN).await;
+        let disk = &world.disk.0;
+        // Cleared before the try: what fails meanwhile sets it again.
+        if !disk.is_full.swap(false, Ordering::Relaxed) || world.disk.run(Store::touch).await.is_err() {
+            continue;
+        }
+        let text = "there is room on the disk again: what could not be kept is kept now";
+        tracing::info!("{text}");
+        world.journal.borrow_mut().note(Some(world.me.clone()), What::Note { text: text.to_owned() });
+        if let Some(group) = world.group() {
+            group.renew();
+        }
     }
 }
 
@@ -59,14 +108,14 @@ impl GroupDisk {
 
 impl Keep for GroupDisk {
     fn load(&mut self) -> Result<Vec<Vec<u8>>, String> {
-        self.disk.0.load_group(&self.group).map_err(in_words)
+        self.disk.note(self.disk.store().load_group(&self.group))
     }
 
     fn append(&mut self, record: &[u8]) -> Result<(), String> {
-        self.disk.0.append_group(&self.group, record).map_err(in_words)
+        self.disk.note(self.disk.store().append_group(&self.group, record))
     }
 
     fn replace(&mut self, base: &[u8]) -> Result<(), String> {
-        self.disk.0.replace_group(&self.group, base).map_err(in_words)
+        self.disk.note(self.disk.store().replace_group(&self.group, base))
     }
 }

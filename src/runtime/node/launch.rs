@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::{
     NodeActor, api,
     boot::{self, BootError},
-    disk::{Disk, GroupDisk},
+    disk::{self, Disk, GroupDisk},
     handover,
     hosted::{self, HostedNodes},
     local,
@@ -24,7 +24,7 @@ use crate::{
     io::{
         clock::{self, Stopwatch},
         engine::{self, EngineError, Incoming, Peer, PeerEvent, Role, Router},
-        store::{Store, StoreError},
+        store::{Damage, Store, StoreError},
         telemetry,
     },
     logic::gossip::{Push, PushRefused, Timing},
@@ -127,14 +127,12 @@ pub fn run_then(
     let watch = Stopwatch::start();
     let mut options = options;
     let store = match &options.data {
-        Some(directory) => Store::open(directory)?,
+        Some(directory) => Store::open_or_set_aside(directory, clock::now())?,
         None => Store::in_memory()?,
     };
     let store = store.keeping(options.history_max);
-    let identity = store.take_up(&options.name)?;
-    // A node without a disk may come back within the same second: time tells its lives apart.
-    let incarnation = if options.data.is_some() { identity.incarnation } else { clock::now().micros() };
-    let me = Peer { name: options.name.clone(), incarnation, role: Role::Node };
+    let identity = store.take_up(&options.name, clock::now())?;
+    let me = Peer { name: options.name.clone(), incarnation: identity.incarnation, role: Role::Node };
     let router = start_engine(&mut options, me)?;
     // The engine opens before the actor system and closes after it: it must not run on an arbiter.
     let closer = router.clone();
@@ -189,6 +187,7 @@ async fn live(
     let options = Rc::new(options);
     let hosted = HostedNodes::new((*options).clone(), catalog.clone());
     let world = World::new(options.name.clone(), catalog, router.clone(), disk, hosted, &options);
+    tell_of_damage(&world);
     tell_of_a_plan_cut_short(&world).await;
     poison::load(&world, options.probation).await;
     let lived = lead(&world, &options, &router, stop, watch, ready).await;
@@ -218,6 +217,7 @@ async fn lead(
     actix_rt::spawn(server.run(router.serve(api::SERVICE)));
     serve_status(world, router, options, &listen);
     actix_rt::spawn(note_peers(world.clone(), router.clone()));
+    actix_rt::spawn(disk::heal(world.clone()));
     actix_rt::spawn(hosted::look_after(world.clone(), options.limits.step));
     actix_rt::spawn(supervise::checkpoints(world.clone(), options.checkpoint, options.limits.step));
     if !options.probation.is_zero() {
@@ -241,6 +241,26 @@ async fn lead(
         Some(by) => Err(StartError::NameTaken(by)),
         None => Ok(()),
     }
+}
+
+/// What the disk has done to the data of this node is said loudly.
+fn tell_of_damage(world: &World) {
+    let text = match world.disk.store().damage() {
+        None => return,
+        Some(Damage::SetAside { path, why }) => {
+            let path = path.display();
+            tracing::error!(%path, why, "the data is damaged and was set aside; the model comes from the group, the states are lost");
+            format!("its data is damaged ({why}) and was set aside as {path}")
+        }
+        Some(Damage::Lost { n_writes }) => {
+            tracing::error!(
+                n_writes,
+                "the data is damaged: the last writes are lost; what the group knows comes back from it"
+            );
+            format!("its data is damaged: the last {n_writes} writes are lost")
+        }
+    };
+    world.journal.borrow_mut().note(Some(world.me.clone()), api::What::Note { text });
 }
 
 /// What a crash cut short is told: nothing of it runs any more, so the target is taken up from scratch.

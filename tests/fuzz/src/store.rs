@@ -6,7 +6,7 @@ use std::{fs, path::PathBuf, sync::LazyLock};
 
 use enact::{
     io::store::{FILE_NAME, Store},
-    words::GroupName,
+    words::{GroupName, Time},
 };
 use tempfile::TempDir;
 
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 static GOOD: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let dir = scratch();
     let store = Store::open(dir.path()).expect("a scratch folder can be written");
-    store.take_up(&"n1".parse().expect("a good name")).expect("a new store takes a name");
+    store.take_up(&"n1".parse().expect("a good name"), Time(1)).expect("a new store takes a name");
     for record in RECORDS {
         store.append_group(&group(), record).expect("a new store takes a record");
     }
