@@ -1,5 +1,7 @@
 //! A group of real processes on loopback: started, asked, killed, and cleaned up whatever happens.
 
+mod dice;
+
 use std::{
     cell::RefCell,
     fs::File,
@@ -12,6 +14,8 @@ use std::{
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+pub use dice::Dice;
 
 /// How long a fact may take to become true: generous, since two slow cores may be shared by many.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -185,12 +189,18 @@ impl Group {
 
     /// Starts a node without waiting for it. A node of a name that ran before takes up its data and its address.
     pub fn spawn(&mut self, name: &str, more: &[&str]) -> Node {
+        let (mut command, address) = self.logged_node(name);
+        let child = command.args(more).spawn().expect("the binary is there");
+        self.adopt(name, address, child)
+    }
+
+    /// The command that runs a node, again and again, with its log in the folder; and where it listens.
+    pub fn logged_node(&mut self, name: &str) -> (Command, String) {
         let log = self.path(&format!("{name}.log"));
         let file = File::options().create(true).append(true).open(&log).expect("the folder is ours");
         let (mut command, address) = self.node(name);
-        command.args(more).stderr(file.try_clone().expect("a file")).stdout(file);
-        let child = command.spawn().expect("the binary is there");
-        Node { name: name.to_owned(), address, child, log }
+        command.stderr(file.try_clone().expect("a file")).stdout(file);
+        (command, address)
     }
 
     /// The command that runs a node, and where it listens.
@@ -220,7 +230,12 @@ impl Group {
 
     /// Runs `enact` against a node.
     pub fn at(&self, node: &Node, args: &[&str]) -> Done {
-        Done::of(self.command().args(args).env("ENACT_NODE", &node.address))
+        self.to(&node.address, args)
+    }
+
+    /// Runs `enact` against the node at an address.
+    pub fn to(&self, address: &str, args: &[&str]) -> Done {
+        Done::of(self.command().args(args).env("ENACT_NODE", address))
     }
 
     /// Runs `enact` in the folder of the group, with nobody to talk to.
