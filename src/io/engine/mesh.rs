@@ -168,7 +168,8 @@ impl Mesh {
     }
 
     fn lost(&self, peer: &Peer, n_messages: u64) {
-        if n_messages > 0 {
+        // A console that is gone has what it came for.
+        if n_messages > 0 && peer.role == Role::Node {
             self.tell(PeerEvent::Lost { peer: peer.clone(), n_messages });
         }
     }

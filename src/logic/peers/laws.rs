@@ -73,6 +73,39 @@ fn two_that_see_each_other_are_up_and_know_both_ends_of_their_link() {
 }
 
 #[test]
+fn a_console_that_is_gone_leaves_nothing_behind() {
+    let mut node = member("a", 1);
+    let them = sighting("console-7", 2, "g");
+    let them = Sighting { peer: Peer { role: Role::Console, ..them.peer }, ..them };
+    let mut console = Peers::new(them.clone(), "0".into(), "none".into(), Times::default(), at_ms(250));
+    console.tick(at_ms(250), &mut Vec::new());
+    let mut start = Vec::new();
+    node.saw(at_ms(300), them.clone(), &mut start);
+    talk(at_ms(300), &mut node, &mut console, start);
+    let mut effects = Vec::new();
+    node.vanished(at_ms(310), &them.address, &mut effects);
+    assert!(matches!(told(&effects)[..], [PeerEvent::Down { .. }]));
+    assert!(effects.contains(&Effect::Close { link: 1 }), "its link costs a thread: {effects:?}");
+}
+
+#[test]
+fn greetings_of_peers_that_nobody_sees_cost_only_so_much() {
+    let (mut a, mut effects) = (member("a", 1), Vec::new());
+    for n in 0..1000 {
+        let mut start = Vec::new();
+        member(&format!("b{n}"), 2).saw(at_ms(300), sighting("a", 1, "g"), &mut start);
+        let Some(Effect::Greet { hello, .. }) = start.pop() else { panic!("it greets: {start:?}") };
+        a.greeted(at_ms(300), hello, &mut effects);
+    }
+    let n_links = |effects: &[Effect]| effects.iter().filter(|effect| matches!(effect, Effect::Open { .. })).count();
+    assert_eq!(n_links(&effects), UNSEEN_MAX);
+    // One that the network shows is let in all the same.
+    effects.clear();
+    a.saw(at_ms(300), sighting("c", 3, "g"), &mut effects);
+    assert_eq!(n_links(&effects), 1);
+}
+
+#[test]
 fn other_groups_and_protocols_are_refused_and_told_once() {
     let (mut a, mut effects) = (member("a", 1), Vec::new());
     for _ in 0..3 {
@@ -84,7 +117,10 @@ fn other_groups_and_protocols_are_refused_and_told_once() {
     assert_eq!(effects.len(), 3);
     let group = RefuseReason::Group { theirs: "other".into(), ours: "g".into() };
     assert_eq!(refused[0], PeerEvent::Refused { who: "x".into(), reason: group });
-    assert!(matches!(&refused[1], PeerEvent::Refused { reason: RefuseReason::Protocol { theirs: 9, ours: 1 }, .. }));
+    assert!(matches!(
+        &refused[1],
+        PeerEvent::Refused { reason: RefuseReason::Protocol { theirs: 9, ours: PROTOCOL }, .. }
+    ));
 }
 
 #[test]

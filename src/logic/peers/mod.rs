@@ -27,6 +27,10 @@ pub const PROTOCOL: u16 = 2;
 /// Strangers remembered so that each is told of once; beyond it the memory starts afresh, and somebody may be told of again.
 const REFUSED_MAX: usize = 1024;
 
+/// Peers that have greeted before the network shows them: a matter of milliseconds, so few at a time. More of them, who may be
+/// made up by a stranger, have to greet again.
+const UNSEEN_MAX: usize = 64;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Joining { until: Time },
@@ -137,6 +141,10 @@ impl Peers {
             return;
         }
         if hello.joining || self.phase != Phase::Member {
+            return;
+        }
+        let unseen = || self.entries.values().filter(|entry| !entry.visible).count();
+        if !self.entries.contains_key(&address) && unseen() >= UNSEEN_MAX {
             return;
         }
         let entry = self.entry(now, address.clone(), them.peer, effects);
@@ -366,7 +374,8 @@ impl Peers {
             effects.push(Effect::Tell(PeerEvent::Down { peer: entry.peer.clone(), reason }));
         }
         entry.state = State::Down { since: now };
-        if reason == DownReason::Left {
+        // A console comes back under another name: nothing needs to be kept for it.
+        if reason == DownReason::Left || entry.peer.role == Role::Console {
             self.forget(address, effects);
         }
     }
