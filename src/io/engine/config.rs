@@ -56,6 +56,10 @@ impl Default for Config {
 
 /// The shortest lease that is accepted: four signs of life have to fit.
 const LEASE_MIN_MS: u64 = 100;
+/// Connections whose other end has not introduced itself yet; more are closed at once.
+const ACCEPT_PENDING: usize = 1000;
+/// How long an introduction may take: far longer than a starved machine needs for it.
+const ACCEPT_TIMEOUT_MS: u64 = 5000;
 /// The ports that multicast uses, by a hash of the group's name: below those that systems give to clients.
 const MULTICAST_PORTS: std::ops::Range<u16> = 17_000..18_000;
 /// Pauses between attempts to connect to an address of `join`: short at first, for nodes are often started together.
@@ -173,6 +177,9 @@ impl Config {
             // The time to find others is ours (`Times::settle`), not zenoh's half second.
             ("open/return_conditions/connect_scouted", "false".to_owned()),
             ("transport/link/tx/lease", self.lease_ms.to_string()),
+            // Hundreds that connect and do not introduce themselves keep no newcomer out.
+            ("transport/unicast/accept_pending", ACCEPT_PENDING.to_string()),
+            ("transport/unicast/accept_timeout", ACCEPT_TIMEOUT_MS.to_string()),
             // A put that blocks holds back zenoh's own lease: not longer than half of it (engine.md 3.3).
             ("transport/link/tx/queue/congestion_control/block/wait_before_close", (self.lease_ms * 500).to_string()),
             // As much as a link's windows, so that a put does not block at all (`Limits::window_bytes`).

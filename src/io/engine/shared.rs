@@ -188,7 +188,10 @@ impl Shared {
     /// Counts what is no frame, and sees to it that it is told once.
     pub(super) fn garbage(&self, who: &str, detail: String) {
         self.strange_frames.fetch_add(1, Relaxed);
-        self.tell(Told::Garbage { who: who.to_owned(), detail });
+        // A flood of it must not take the room of what counts.
+        if self.told.capacity() > self.told.max_capacity() / 2 {
+            self.tell(Told::Garbage { who: who.to_owned(), detail });
+        }
     }
 
     /// All links, those to peers that are down included.

@@ -13,11 +13,15 @@ use super::{launch::StartError, serve::Server};
 /// How long one scrape may take: Prometheus itself gives up after ten seconds.
 const SCRAPE_MAX: Duration = Duration::from_secs(5);
 
+/// How long a request may take to come: a scraper sends it at once. Whoever drips it byte by byte makes room for others.
+const REQUEST_MAX: Duration = Duration::from_secs(1);
+
 /// The most bytes of a request that are looked at: its first line is all that counts.
 const REQUEST_MAX_BYTES: usize = 8 * 1024;
 
-/// Scrapes that are answered at the same time; more wait in the system's queue.
-const AT_ONCE: usize = 16;
+/// Scrapes that are answered at the same time; more wait in the system's queue. Each costs a socket and a little memory, so that
+/// hundreds who ask for nothing keep nobody out.
+const AT_ONCE: usize = 256;
 
 /// Takes the address for metrics.
 ///
@@ -51,15 +55,7 @@ pub(super) async fn serve(server: Rc<Server>, listener: TcpListener) {
 }
 
 async fn answer(server: &Server, mut stream: TcpStream) -> std::io::Result<()> {
-    let mut request = Vec::new();
-    let mut part = [0; 1024];
-    while !request.windows(4).any(|end| end == b"\r\n\r\n") && request.len() < REQUEST_MAX_BYTES {
-        let n = stream.read(&mut part).await?;
-        if n == 0 {
-            break;
-        }
-        request.extend_from_slice(&part[..n]);
-    }
+    let request = timeout(REQUEST_MAX, read(&mut stream)).await??;
     let (status, body) = match request.strip_prefix(b"GET ") {
         Some(rest) if rest.starts_with(b"/metrics ") || rest.starts_with(b"/metrics?") => {
             ("200 OK", server.metrics().await)
@@ -73,4 +69,17 @@ async fn answer(server: &Server, mut stream: TcpStream) -> std::io::Result<()> {
     stream.write_all(head.as_bytes()).await?;
     stream.write_all(body.as_bytes()).await?;
     stream.shutdown().await
+}
+
+async fn read(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+    let mut request = Vec::new();
+    let mut part = [0; 1024];
+    while !request.windows(4).any(|end| end == b"\r\n\r\n") && request.len() < REQUEST_MAX_BYTES {
+        let n = stream.read(&mut part).await?;
+        if n == 0 {
+            break;
+        }
+        request.extend_from_slice(&part[..n]);
+    }
+    Ok(request)
 }
