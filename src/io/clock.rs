@@ -10,6 +10,26 @@ pub fn now() -> Time {
     Time(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64)
 }
 
+/// The time of day as it was at a moment, running on evenly from there: for what would stand still, or run wild, if the system's
+/// clock were set.
+#[derive(Clone, Copy, Debug)]
+pub struct Steady {
+    start: Time,
+    watch: Stopwatch,
+}
+
+impl Steady {
+    /// Starts with what the system's clock shows.
+    pub fn start() -> Steady {
+        Steady { start: now(), watch: Stopwatch::start() }
+    }
+
+    /// What it shows.
+    pub fn now(self) -> Time {
+        self.start + self.watch.elapsed()
+    }
+}
+
 /// Measures how long something takes, whatever happens to the time of day.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(std::time::Instant);

@@ -52,6 +52,8 @@ pub struct Heartbeat {
     pub floor: Time,
     /// The latest revision.
     pub revision: Option<RevisionId>,
+    /// What the sender's clock shows.
+    pub clock: Time,
     /// Which life of the node.
     pub incarnation: u64,
     /// The version of its status; who has an older one has missed it and asks.

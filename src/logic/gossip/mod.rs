@@ -6,6 +6,7 @@
 
 pub mod board;
 mod catch_up;
+mod clocks;
 mod conflict;
 pub mod full;
 mod hash;

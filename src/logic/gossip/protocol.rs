@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
     Adoption, Answer, Board, Conflict, Full, GroupMessage, Heartbeat, Learned, Push, PushRefused, Pushed, Replica,
-    Report, RevisionId, Snapshot, StateDigest, TooFarAhead, replica::Delta,
+    Report, RevisionId, Snapshot, StateDigest, TooFarAhead, clocks::Clocks, replica::Delta,
 };
 use crate::words::{GroupName, NodeName, Time};
 
@@ -100,6 +100,7 @@ pub struct Protocol {
     replica: Replica,
     board: Board,
     peers: BTreeMap<NodeName, Peer>,
+    clocks: Clocks,
     started: Time,
     next_heartbeat: Time,
     synced: bool,
@@ -110,11 +111,13 @@ impl Protocol {
     /// A member with what it had kept.
     pub fn new(group: GroupName, replica: Replica, board_of: (NodeName, u64), timing: Timing, now: Time) -> Protocol {
         let (me, incarnation) = board_of;
+        let clocks = Clocks::new(timing.ahead_max);
         Protocol {
             timing,
             replica,
             board: Board::new(group, me, incarnation),
             peers: BTreeMap::new(),
+            clocks,
             started: now,
             next_heartbeat: now,
             synced: false,
@@ -145,7 +148,7 @@ impl Protocol {
         if !self.synced {
             return Err(PushRefused::NotSynced);
         }
-        let (pushed, delta) = self.replica.push(now, push)?;
+        let (pushed, delta) = self.replica.push(self.clocks.to_stamp(now), push)?;
         self.made(&pushed, delta, effects);
         Ok(pushed)
     }
@@ -164,6 +167,7 @@ impl Protocol {
         if !self.synced {
             return Err(PushRefused::NotSynced);
         }
+        let now = self.clocks.to_stamp(now);
         let (pushed, delta) = self.replica.rollback(now, to, by, from, message)?;
         self.made(&pushed, delta, effects);
         Ok(pushed)
@@ -187,6 +191,8 @@ impl Protocol {
         self.peers.insert(node.clone(), Peer::default());
         effects.push(Effect::Tell(News::Up(node.clone())));
         effects.push(Effect::Send(node.clone(), GroupMessage::Status(Box::new(self.board.mine().clone()))));
+        // What our clock shows comes before anything that it has stamped.
+        effects.push(Effect::Send(node.clone(), GroupMessage::Heartbeat(self.heartbeat(now, node))));
         self.ask(now, node, effects);
     }
 
@@ -233,7 +239,7 @@ impl Protocol {
         self.next_heartbeat = now + self.timing.heartbeat;
         let peers: Vec<NodeName> = self.board.peers().cloned().collect();
         for node in &peers {
-            effects.push(Effect::Send(node.clone(), GroupMessage::Heartbeat(self.heartbeat(node))));
+            effects.push(Effect::Send(node.clone(), GroupMessage::Heartbeat(self.heartbeat(now, node))));
         }
         if !self.synced {
             let waited = now.since(self.started);
@@ -244,14 +250,15 @@ impl Protocol {
                 peers.iter().for_each(|node| self.ask(now, node, effects));
             }
         }
-        self.forget_removals(now, effects);
+        self.forget_removals(self.clocks.to_stamp(now), effects);
     }
 
-    fn heartbeat(&self, to: &NodeName) -> Heartbeat {
+    fn heartbeat(&self, now: Time, to: &NodeName) -> Heartbeat {
         Heartbeat {
             digest: self.replica.digest(),
             floor: self.replica.registers().floor(),
             revision: self.replica.history().latest().map(|revision| revision.id.clone()),
+            clock: now,
             incarnation: self.board.mine().incarnation,
             status: self.board.mine().version,
             wants_status: self
@@ -312,6 +319,10 @@ impl Protocol {
             self.peers.entry(from.clone()).or_default();
             effects.push(Effect::Tell(News::Up(from.clone())));
         }
+        match self.clocks.shown(now, from, heartbeat.clock) {
+            Ok(()) => self.fine(from),
+            Err(error) => self.warn(from, error, effects),
+        }
         self.board.knows(from, heartbeat.digest);
         if heartbeat.wants_status {
             effects.push(Effect::Send(from.clone(), GroupMessage::Status(Box::new(self.board.mine().clone()))));
@@ -326,7 +337,6 @@ impl Protocol {
         peer.status = (heartbeat.incarnation, heartbeat.status);
         if heartbeat.digest == mine {
             peer.differs = None;
-            peer.warned = false;
             self.converged(effects);
             return;
         }
@@ -359,7 +369,7 @@ impl Protocol {
         effects: &mut Vec<Effect>,
     ) -> bool {
         let before = self.replica.digest();
-        let (mut learned, result) = self.replica.learn(now, deltas);
+        let (mut learned, result) = self.replica.learn(self.clocks.to_judge(now), deltas);
         if !learned.deltas.is_empty() {
             effects.push(Effect::Keep(std::mem::take(&mut learned.deltas)));
         }
@@ -380,7 +390,7 @@ impl Protocol {
             peer.asked = None;
         }
         let before = self.replica.digest();
-        match self.replica.absorb(now, full) {
+        match self.replica.absorb(self.clocks.to_judge(now), full) {
             Ok(learned) => {
                 if self.replica.digest() != before {
                     effects.push(Effect::KeepAll);
@@ -407,6 +417,13 @@ impl Protocol {
         if !peer.warned {
             peer.warned = true;
             effects.push(Effect::Tell(News::ClockAhead(from.clone(), error)));
+        }
+    }
+
+    /// A peer's clock is as it should be: when it is not again, that is told again.
+    fn fine(&mut self, from: &NodeName) {
+        if let Some(peer) = self.peers.get_mut(from) {
+            peer.warned = false;
         }
     }
 

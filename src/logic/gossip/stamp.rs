@@ -86,9 +86,9 @@ pub(super) fn ntp_of(time: Time) -> u64 {
     NTP64::from(Duration::from_micros(time.micros())).as_u64()
 }
 
-/// A stamp that is further ahead of our clock than we accept: its author's clock, or ours, is wrong.
+/// A clock, or a stamp of it, that is further ahead of ours than we accept: one of the two is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("stamped {} ms ahead of this node's clock (accepted: {} ms); check the clocks of both machines", ahead.as_millis(), max.as_millis())]
+#[error("its clock is {} ms ahead of this node's (accepted: {} ms); check the clocks of both machines", ahead.as_millis(), max.as_millis())]
 pub struct TooFarAhead {
     /// How far.
     pub ahead: Duration,

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     io::{
-        clock,
+        clock::Steady,
         engine::{Lane, MESSAGE_MAX_BYTES, Router, codec},
     },
     logic::gossip::{
@@ -141,6 +141,8 @@ pub(super) struct GroupActor {
     seat: Seat,
     strategy: Box<dyn Strategy>,
     pub(super) protocol: Protocol,
+    /// Everything in the protocol is by this clock, so that setting the system's moves no heartbeat.
+    clock: Steady,
     current: watch::Sender<Snapshot>,
     news: watch::Sender<u64>,
     /// The target that the node works on, and the newest that waits.
@@ -175,11 +177,13 @@ impl GroupActor {
             seat.inbox.fail(failure);
         }
         let board_of = (seat.me.clone(), seat.incarnation);
-        let protocol = Protocol::new(seat.name.clone(), replica, board_of, seat.timing.clone(), clock::now());
+        let clock = Steady::start();
+        let protocol = Protocol::new(seat.name.clone(), replica, board_of, seat.timing.clone(), clock.now());
         GroupActor {
             seat,
             strategy,
             protocol,
+            clock,
             current,
             news,
             adopting: None,
@@ -198,7 +202,7 @@ impl GroupActor {
         core: impl FnOnce(&mut Protocol, crate::words::Time, &mut Vec<Effect>) -> T,
     ) -> T {
         let mut effects = Vec::new();
-        let told = core(&mut self.protocol, clock::now(), &mut effects);
+        let told = core(&mut self.protocol, self.clock.now(), &mut effects);
         self.obey(effects, ctx);
         told
     }
@@ -210,7 +214,7 @@ impl GroupActor {
         push: Option<&Push>,
         make: impl FnOnce(&mut Protocol, crate::words::Time, &mut Vec<Effect>) -> Result<Pushed, PushRefused>,
     ) -> Result<Pushed, PushRefused> {
-        let now = clock::now();
+        let now = self.clock.now();
         let mut effects = Vec::new();
         if let Some(push) = push {
             let allowed = self.with_strategy(&mut effects, |strategy, ctx| strategy.allow(push, ctx));
@@ -260,7 +264,7 @@ impl GroupActor {
         run: impl FnOnce(&mut dyn Strategy, &mut GroupCtx<'_>) -> T,
     ) -> Option<T> {
         let (protocol, me) = (&mut self.protocol, &self.seat.me);
-        let mut ctx = GroupCtx { me, now: clock::now(), protocol, effects };
+        let mut ctx = GroupCtx { me, now: self.clock.now(), protocol, effects };
         match catch_unwind(AssertUnwindSafe(|| run(&mut *self.strategy, &mut ctx))) {
             Ok(answer) => Some(answer),
             Err(panic) => {

@@ -45,7 +45,10 @@ pub(super) fn note(world: &Rc<World>, event: GroupEvent) {
             actix_rt::spawn(async move { collided(&world, &conflict, mine).await });
             return;
         }
-        GroupEvent::Refused { node, cause } => (Some(node), What::NodeRefused { reason: cause }),
+        GroupEvent::Refused { node, cause } => {
+            tracing::warn!(%node, cause, "trouble with a member");
+            (Some(node), What::NodeRefused { reason: cause })
+        }
     };
     world.journal.borrow_mut().note(node, what);
 }
