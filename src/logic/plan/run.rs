@@ -12,6 +12,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     ops::Range,
     sync::Arc,
+    time::Duration,
 };
 
 use super::{
@@ -20,6 +21,9 @@ use super::{
     record::{Effect, Limits, Outcome, Progress, Record, StepFailure, Way},
 };
 use crate::words::Time;
+
+/// How long after its limit a step may take to say what became of it: whoever does it gives up at the limit, and knows best why.
+const VERDICT: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -237,7 +241,7 @@ impl Run {
                 while self.under_way.len() < self.limits.at_once.max(1) {
                     let Some(step) = self.ready.pop_front() else { break };
                     let limit = self.limits.of(&self.plan.steps[step as usize]);
-                    self.under_way.insert(step, now + limit);
+                    self.under_way.insert(step, now + limit + VERDICT);
                     effects.push(match self.phase {
                         Phase::Undoing(..) => Effect::Undo { step, limit },
                         _ => Effect::Do { step, limit },
