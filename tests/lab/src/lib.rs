@@ -1,6 +1,7 @@
 //! A group of real processes on loopback: started, asked, killed, and cleaned up whatever happens.
 
 mod dice;
+pub mod tally;
 
 use std::{
     cell::RefCell,

@@ -1,0 +1,57 @@
+//! Faults that nobody is spared: processes that are stopped, code that hangs or panics without end, strangers that send garbage or
+//! next to nothing, clocks that are wrong. What everybody else does goes on, nothing is lost, and no process ends.
+//!
+//! The campaign: `ENACT_FAULTS=full cargo test --release -p enact-actors --test chaos -- --nocapture --test-threads 1`.
+
+mod clocks;
+mod garbage;
+mod hangs;
+mod slow;
+mod stopped;
+mod storms;
+
+use enact_lab::{Group, Node, eventually};
+
+/// A ticker whose numbers reach every counter, in order and once.
+const TICKS: &str = "\
+    add node1.ticker : Ticker\n\
+    set node1.ticker.period = '5ms'\n\
+    add ticks : Broadcast\n\
+    bind node1.ticker.tick ticks\n";
+
+/// A counter on each of these nodes, which hears the ticker.
+fn counters(nodes: &[&str]) -> String {
+    let counter = |node: &&str| format!("add {node}.counter : Counter\nbind {node}.counter.input ticks\n");
+    nodes.iter().map(counter).collect()
+}
+
+/// After the ticker has been stopped, every counter has got 1, 2, 3 and so on to the same last number.
+#[track_caller]
+fn nothing_is_lost(group: &Group, node: &Node, nodes: &[&str]) -> u64 {
+    group.apply(node, "stop node1.ticker\n").ok();
+    let ask = |port: String| group.ask(node, &port).as_f64().unwrap_or(f64::NAN);
+    let count = |of: &str| ask(format!("{of}.counter.count"));
+    let mut last = Vec::new();
+    let settled = || {
+        let before = std::mem::replace(&mut last, nodes.iter().map(|of| count(of)).collect());
+        before == last && last.windows(2).all(|pair| pair[0] == pair[1])
+    };
+    eventually("all counters have counted the same", settled, || node.log());
+    for of in nodes {
+        let (count, sum) = (count(of), ask(format!("{of}.counter.sum")));
+        assert_eq!(sum, count * (count + 1.0) / 2.0, "{of} did not get each of {count} numbers once");
+    }
+    count(nodes[0]) as u64
+}
+
+/// All processes run, and none of them has panicked where nobody ordered it.
+#[track_caller]
+fn unharmed(nodes: &mut [&mut Node]) {
+    for node in nodes {
+        assert!(node.runs(), "{} has ended: {}", node.name, node.log());
+        let log = node.log();
+        let panics: Vec<&str> =
+            log.lines().filter(|line| line.contains("panicked at") && !line.contains("faulty.rs")).collect();
+        assert!(panics.is_empty(), "{} panicked: {panics:#?}", node.name);
+    }
+}
