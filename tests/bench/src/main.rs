@@ -17,6 +17,7 @@ mod peers;
 mod push;
 mod remote;
 mod rows;
+mod soak;
 mod spawn;
 mod stage;
 mod table;
@@ -40,6 +41,8 @@ struct Args {
 enum Verb {
     /// Measures rows and shows them beside the peers.
     Figures(figures::Args),
+    /// Real processes under load and adaptation for long: do memory, threads and files level off?
+    Soak(soak::Args),
     /// One sample: what `figures` runs again and again, each time as a process of its own.
     #[command(hide = true)]
     Sample {
@@ -61,6 +64,7 @@ enum Verb {
 fn main() -> ExitCode {
     let done = match Args::parse().verb {
         Verb::Figures(args) => figures::main(&args),
+        Verb::Soak(args) => Ok(soak::run(&args)),
         Verb::Sample { measurement, contestant, size } => {
             child::sample(&measurement, &contestant, size).map(|()| ExitCode::SUCCESS)
         }
