@@ -3,5 +3,6 @@
 mod disk;
 mod kills;
 mod ledger;
+mod moves;
 mod poison;
 mod pushers;

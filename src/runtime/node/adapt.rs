@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use super::{
     api::{Revision, What},
-    poison, refusals, step, steps_back, wiring,
+    handover, poison, refusals, step, steps_back, wiring,
     world::World,
 };
 use crate::{
@@ -63,7 +63,11 @@ pub(super) async fn bring(world: Rc<World>, id: Option<RevisionId>, wanted: Mode
         return Adoption::at_once();
     }
     let running = world.running.borrow().clone();
-    let plan = Arc::new(plan::plan(&running, &wanted, &world.me));
+    let mut plan = plan::plan(&running, &wanted, &world.me);
+    if running.nodes.is_empty() && !plan.is_empty() {
+        plan = handover::with_what_moved(&world, plan).await;
+    }
+    let plan = Arc::new(plan);
     let refusals = refusals::of(&world, &plan, &running, &wanted);
     if !refusals.is_empty() {
         return Adoption::Refused { cause: refusals.join("; ") };

@@ -1,21 +1,22 @@
 //! State on its way: kept when an instance is removed, restored when it is added, fetched from the node it lived on.
 
-use std::{rc::Rc, time::Duration};
+use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 
 use super::world::World;
 use crate::{
     io::{
         clock::{self, Stopwatch},
-        engine::{Lane, codec},
-        store::State,
+        engine::{Lane, Role, codec},
+        store::{State, Store},
     },
-    logic::plan::{HandOver, StateFrom, Subject},
+    logic::plan::{Adaptation, HandOver, Plan, StateFrom, Subject},
     model::ComponentId,
     runtime::instance::{Failure, Handle},
-    words::{InstancePath, NodeName, Value},
+    words::{InstancePath, NodeName, Time, Value},
 };
 
 /// The router's service that answers for kept states.
@@ -33,12 +34,23 @@ const ASK_LIMIT: Duration = Duration::from_secs(2);
 /// The share of a step's time that is spent on fetching the state; the rest is for restoring it.
 const FETCH_SHARE: u32 = 2;
 
-/// What a target of a move asks of the source.
+/// How long a node that starts waits for others to say what they hold for it: a round trip, and patience for a busy one.
+const HELD_LIMIT: Duration = Duration::from_secs(1);
+
+/// The most bytes of such an answer: a hundred thousand components.
+const HELD_MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// What nodes ask each other about states.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Fetch {
-    /// Whose state.
-    pub(super) id: ComponentId,
+enum Question {
+    /// The target of a move asks the source for a state; answered with [`Fetched`].
+    Fetch(ComponentId),
+    /// A node that starts asks what has moved to it; answered with [`Held`].
+    HeldFor(NodeName),
 }
+
+/// The states that are held for a node, and when each was taken.
+type Held = Vec<(ComponentId, Time)>;
 
 /// What the source answers.
 #[derive(Debug, Serialize, Deserialize)]
@@ -112,7 +124,14 @@ pub(super) async fn restore(
         StateFrom::Nothing => None,
         StateFrom::Kept | StateFrom::Upgrade { .. } => kept(world, subject.id).await?,
         StateFrom::Move { from } => match fetch(world, subject.id, from, limit / FETCH_SHARE).await? {
-            Some(state) => Some(state),
+            Some(state) => {
+                // A crash of this node must not lose what the other has given away.
+                let (id, own) = (subject.id, State { hand_over: None, ..state.clone() });
+                if let Err(cause) = world.disk.run(move |store| store.put_state(id, &own)).await {
+                    tracing::warn!(instance = %subject.path, cause, "the state that came with it is not on disk yet");
+                }
+                Some(state)
+            }
             // The source is gone: what this node once kept of the instance is the best there is.
             None => kept(world, subject.id).await?,
         },
@@ -132,7 +151,7 @@ async fn kept(world: &Rc<World>, id: ComponentId) -> Result<Option<State>, Strin
 
 /// Asks the node that a component lived on for its state. `None` when that node is gone or knows nothing.
 async fn fetch(world: &Rc<World>, id: ComponentId, from: &NodeName, limit: Duration) -> Result<Option<State>, String> {
-    let question = Bytes::from(codec::encode(&Fetch { id }).map_err(|error| error.to_string())?);
+    let question = Bytes::from(codec::encode(&Question::Fetch(id)).map_err(|error| error.to_string())?);
     let watch = Stopwatch::start();
     while watch.elapsed() < limit {
         match world.router.ask(from, SERVICE, Lane::Bulk, question.clone(), ASK_LIMIT.min(limit)).await {
@@ -154,9 +173,59 @@ async fn fetch(world: &Rc<World>, id: ComponentId, from: &NodeName, limit: Durat
     Err(format!("\"{from}\" did not give its state within {limit:?}"))
 }
 
-/// Answers a question for the state of a component.
+/// A plan of a node that starts: what moved to it while it was away, or when it crashed, comes with its state.
+pub(super) async fn with_what_moved(world: &Rc<World>, mut plan: Plan) -> Plan {
+    let peers: Vec<NodeName> = {
+        let nodes = world.router.peers().into_iter().filter(|peer| peer.role == Role::Node && peer.name != world.me);
+        nodes.map(|peer| peer.name).collect()
+    };
+    let mut newest: BTreeMap<ComponentId, (Time, NodeName)> = BTreeMap::new();
+    for (node, held) in join_all(peers.iter().map(|node| held_by(world, node))).await.into_iter().flatten() {
+        for (id, taken) in held {
+            let known = newest.entry(id).or_insert((taken, node.clone()));
+            *known = known.clone().max((taken, node.clone()));
+        }
+    }
+    if newest.is_empty() {
+        return plan;
+    }
+    let own = world.disk.run(Store::states).await.unwrap_or_default();
+    let is_newer = |id: ComponentId, taken: Time| own.iter().all(|(own, state)| *own != id || state.taken < taken);
+    newest.retain(|id, (taken, _)| is_newer(*id, *taken));
+    for step in &mut plan.steps {
+        if let Adaptation::AddInstance { blueprint, state: state @ StateFrom::Kept } = step
+            && let Some((_, from)) = newest.get(&blueprint.subject.id)
+        {
+            *state = StateFrom::Move { from: from.clone() };
+        }
+    }
+    plan
+}
+
+/// What another node holds for this one; `None` when it does not say.
+async fn held_by(world: &World, node: &NodeName) -> Option<(NodeName, Held)> {
+    let question = codec::encode(&Question::HeldFor(world.me.clone())).ok()?;
+    let answer = world.router.ask(node, SERVICE, Lane::Control, question.into(), HELD_LIMIT).await;
+    let held = codec::decode(&answer.ok()?, HELD_MAX_BYTES).ok()?;
+    Some((node.clone(), held))
+}
+
+/// Answers a question about states.
 pub(super) async fn answer(world: Rc<World>, question: Bytes) -> Result<Bytes, String> {
-    let Fetch { id } = codec::decode(&question, 1024).map_err(|error| error.to_string())?;
+    let id = match codec::decode(&question, 1024).map_err(|error| error.to_string())? {
+        Question::Fetch(id) => id,
+        Question::HeldFor(node) => {
+            let states = world.disk.run(Store::states).await?;
+            let model = world.group().map(|group| group.current().model).unwrap_or_default();
+            // Given away, or left here by a crash before it could be.
+            let is_for = |id: ComponentId, state: &State| {
+                state.hand_over.as_ref() == Some(&node) || model.path_of(id).is_some_and(|(place, _)| *place == node)
+            };
+            let held: Held =
+                states.iter().filter(|(id, state)| is_for(*id, state)).map(|(id, state)| (*id, state.taken)).collect();
+            return codec::encode(&held).map(Bytes::from).map_err(|error| error.to_string());
+        }
+    };
     let lives_here = world.instances.borrow().iter().any(|slot| slot.subject.id == id && is_component(&slot.subject));
     let fetched =
         if lives_here { Fetched::NotYet } else { kept(&world, id).await?.map_or(Fetched::Unknown, Fetched::Here) };

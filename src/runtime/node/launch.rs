@@ -207,8 +207,9 @@ async fn lead(
     watch: Stopwatch,
     ready: impl FnOnce(&Ready),
 ) -> Result<(), StartError> {
-    let group = start_group(world, options).await?;
+    // Before anything runs: another node that starts, too, may ask for what this one holds for it.
     serve_states(world, router);
+    let group = start_group(world, options).await?;
     let (listen, revision) = join(world, options, &group).await?;
     let server = Server::new(world.clone(), group.clone(), options.clone(), listen.clone());
     if let Some(address) = &options.scrape {
