@@ -47,6 +47,7 @@ enum Step {
 pub(super) async fn inbox(shared: Arc<Shared>, wire: Arc<Wire>, mut frames: mpsc::Receiver<Frame>) {
     let (mut batch, mut ready) = (Vec::with_capacity(BATCH), Vec::new());
     let [mut control, mut bulk] = Lane::ALL.map(Arrivals::new);
+    let mut n_resets_known = 0;
     loop {
         tokio::select! {
             biased;
@@ -56,7 +57,13 @@ pub(super) async fn inbox(shared: Arc<Shared>, wire: Arc<Wire>, mut frames: mpsc
                 if n_frames == 0 {
                     return;
                 }
-                let n_strange = wire.receive(batch.drain(..), &mut ready);
+                let (n_strange, n_resets) = wire.receive(batch.drain(..), &mut ready);
+                if n_resets != n_resets_known {
+                    // What came before has no end: what comes now is not the rest of it.
+                    n_resets_known = n_resets;
+                    control.assembler = Assembler::new(control.lane);
+                    bulk.assembler = Assembler::new(bulk.lane);
+                }
                 shared.strange_frames.fetch_add(n_strange, Relaxed);
                 for (lane, payload) in ready.drain(..) {
                     let arrivals = if lane == Lane::Control { &mut control } else { &mut bulk };

@@ -153,6 +153,25 @@ async fn a_one_way_cut_is_no_false_death_for_the_one_who_hears() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_peer_that_forgot_us_amid_a_large_message_is_understood_again() {
+    let net = SimNet::new(12, Weather::default());
+    let (a, b) = pair(&net).await;
+    let (mut inbox, mut events) = (b.serve("numbers"), a.watch());
+    // Nothing comes back: the first pieces arrive, the others are never granted room.
+    net.cut("b", "a");
+    a.tell(&name("b"), "numbers", Lane::Bulk, vec![7; 3_000_000].into()).unwrap();
+    // For so long that `a` gives its link up, and `b` does not.
+    tokio::time::sleep(80 * SECOND).await;
+    net.heal();
+    event(&mut events, |event| matches!(event, PeerEvent::Up(_)).then_some(())).await;
+    for _ in 0..3 {
+        a.tell(&name("b"), "numbers", Lane::Bulk, "small".into()).unwrap();
+        let message = tokio::time::timeout(30 * SECOND, inbox.recv()).await.unwrap().unwrap();
+        assert_eq!(message.body, "small");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_killed_peer_ends_its_requests_and_what_is_lost_is_told() {
     let net = SimNet::new(5, Weather::default());
     let (a, b) = pair(&net).await;

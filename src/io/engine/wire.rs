@@ -129,8 +129,13 @@ impl Wire {
         lost
     }
 
-    /// Takes frames that came; what is in order goes to `ready`. Gives how many were not for this link.
-    pub(super) fn receive(&self, frames: impl Iterator<Item = (Header, Bytes)>, ready: &mut Vec<(Lane, Bytes)>) -> u64 {
+    /// Takes frames that came; what is in order goes to `ready`. Gives how many were not for this link, and how often the link
+    /// has been reset by now.
+    pub(super) fn receive(
+        &self,
+        frames: impl Iterator<Item = (Header, Bytes)>,
+        ready: &mut Vec<(Lane, Bytes)>,
+    ) -> (u64, u64) {
         let mut state = self.lock();
         let now = self.ticks.now();
         let mut n_strange = 0;
@@ -140,8 +145,9 @@ impl Wire {
                 false => n_strange += 1,
             }
         }
+        let n_resets = state.link.n_resets();
         self.wake_if_earlier(state);
-        n_strange
+        (n_strange, n_resets)
     }
 
     /// So many bytes of payload were dealt with.

@@ -102,6 +102,7 @@ pub struct Link {
     answers: Vec<(Lane, u64)>,
     last_sent: Time,
     counts: Counts,
+    n_resets: u64,
 }
 
 impl Link {
@@ -116,6 +117,7 @@ impl Link {
             answers: Vec::new(),
             last_sent: now,
             counts: Counts::default(),
+            n_resets: 0,
         }
     }
 
@@ -164,8 +166,15 @@ impl Link {
         }
         self.answers.clear();
         self.counts.lost += lost;
+        self.n_resets += 1;
         self.theirs = None;
         lost
+    }
+
+    /// How often everything was forgotten. What comes after has nothing to do with what came before: half a message that waits in
+    /// an [`Assembler`] never gets its other half.
+    pub fn n_resets(&self) -> u64 {
+        self.n_resets
     }
 
     /// Accepts a message, given in two parts so that neither needs to be copied together first. `urgent` messages (replies)

@@ -155,6 +155,18 @@ fn a_newcomer_takes_the_name_of_one_that_is_dead_or_hangs() {
 }
 
 #[test]
+fn a_newcomer_that_slept_still_asks_before_it_takes_a_name() {
+    let (mut first, mut second) = (member("n1", 1), node("n1", 2, at_ms(400)));
+    let mut effects = Vec::new();
+    second.saw(at_ms(410), sighting("n1", 1, "g"), &mut effects);
+    effects.clear();
+    second.tick(at_ms(5000), &mut effects);
+    assert!(!effects.contains(&Effect::Announce));
+    let (of_second, _) = talk(at_ms(5000), &mut second, &mut first, effects);
+    assert!(of_second.iter().any(|effect| matches!(effect, Effect::NameInUse(_))));
+}
+
+#[test]
 fn of_two_members_of_one_name_the_later_life_goes_on() {
     let (mut old, mut new, mut effects) = (member("n1", 1), member("n1", 2), Vec::new());
     new.saw(at_ms(300), sighting("n1", 1, "g"), &mut effects);
@@ -213,6 +225,22 @@ fn who_slept_itself_suspects_nobody() {
     a.tick(at_ms(350), &mut effects);
     a.tick(at_ms(60_000), &mut effects);
     assert!(told(&effects).is_empty());
+}
+
+#[test]
+fn a_tick_that_is_late_does_not_put_off_a_suspicion() {
+    let (mut a, mut b) = (member("a", 1), member("b", 2));
+    let mut start = Vec::new();
+    a.saw(at_ms(300), sighting("b", 2, "g"), &mut start);
+    talk(at_ms(300), &mut a, &mut b, start);
+    let mut effects = Vec::new();
+    a.tick(at_ms(350), &mut effects);
+    // Frames are taken while the tick is late; then the peer hangs.
+    a.heard(1, at_ms(1290), &mut effects);
+    for ms in (1300..2050).step_by(50) {
+        a.tick(at_ms(ms), &mut effects);
+    }
+    assert_eq!(told(&effects), [PeerEvent::Suspected(sighting("b", 2, "g").peer)]);
 }
 
 #[test]

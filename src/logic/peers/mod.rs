@@ -22,7 +22,7 @@ pub use peer::{Address, DownReason, Peer, PeerEvent, RefuseReason, Role, Sightin
 use crate::words::Time;
 
 /// The wire protocol. Two nodes of different protocols refuse each other with the reason; raise it when frames change.
-pub const PROTOCOL: u16 = 2;
+pub const PROTOCOL: u16 = 1;
 
 /// Strangers remembered so that each is told of once; beyond it the memory starts afresh, and somebody may be told of again.
 const REFUSED_MAX: usize = 1024;
@@ -202,8 +202,10 @@ impl Peers {
         let gap = now.since(self.ticked);
         self.ticked = now;
         if gap > self.times.suspect / 2 {
-            // We were asleep ourselves: what we did not hear meanwhile says nothing about others.
-            self.entries.values_mut().for_each(|entry| entry.heard = entry.heard + gap);
+            // We were asleep ourselves: what we did not hear meanwhile says nothing about others. What we did hear is no later for it.
+            self.entries.values_mut().for_each(|entry| entry.heard = (entry.heard + gap).min(now));
+            // Nor had those of our own name a chance to say that they are there.
+            self.rivals.values_mut().for_each(|seen| *seen = (*seen + gap).min(now));
         }
         self.tick_joining(now, effects);
         if self.phase != Phase::Member {

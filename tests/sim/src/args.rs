@@ -27,17 +27,37 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     /// How models spread: members of a group under crashes, partitions and wrong clocks.
     Gossip(RunArgs),
+    /// What nodes owe each other: links and membership under cuts, hangs and deaths.
+    Engine(RunArgs),
+    /// How a node gets from one model to another: steps that fail, hang and answer late, crashes in the middle.
+    Plan(RunArgs),
     /// Each world, N seeds of each.
     All(RunArgs),
+    /// Breaks the cores on purpose, one fault at a time, and shows that each is caught. Needs the workspace, git and cargo.
+    Mutants(MutantArgs),
+}
+
+/// How mutants are tried.
+#[derive(Debug, Args)]
+pub(crate) struct MutantArgs {
+    /// How many seeds of its world each gets at most.
+    #[arg(long, value_name = "N", default_value_t = 2000)]
+    pub(crate) seeds: u64,
+    /// Only those whose name has this in it.
+    #[arg(value_name = "TEXT")]
+    pub(crate) only: Option<String>,
 }
 
 impl Verb {
-    /// Which worlds, and how.
-    pub(crate) fn runs(&self) -> (Vec<World>, &RunArgs) {
-        match self {
+    /// Which worlds are run, and how; or how mutants are tried.
+    pub(crate) fn runs(&self) -> Result<(Vec<World>, &RunArgs), &MutantArgs> {
+        Ok(match self {
+            Verb::Mutants(args) => return Err(args),
             Verb::Gossip(args) => (vec![World::Gossip], args),
+            Verb::Engine(args) => (vec![World::Engine], args),
+            Verb::Plan(args) => (vec![World::Plan], args),
             Verb::All(args) => (World::ALL.to_vec(), args),
-        }
+        })
     }
 }
 

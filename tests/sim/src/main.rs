@@ -4,8 +4,11 @@ mod agenda;
 mod args;
 mod chance;
 mod clock;
+mod engine;
 mod gossip;
+mod mutants;
 mod network;
+mod plan;
 mod run;
 mod show;
 mod trace;
@@ -28,12 +31,26 @@ use self::{
 fn main() -> ExitCode {
     let cli = Cli::parse();
     run::note_panics();
-    let (worlds, args) = cli.verb.runs();
+    let (worlds, args) = match cli.verb.runs() {
+        Ok(runs) => runs,
+        Err(args) => return tried(mutants::run(args.seeds, args.only.as_deref())),
+    };
     let held = match args.seed {
         Some(seed) => worlds.into_iter().map(|world| one(world, seed, args.trace)).min().unwrap_or(true),
         None => many(&worlds, args),
     };
-    if held { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    tried(Ok(held))
+}
+
+fn tried(outcome: Result<bool, String>) -> ExitCode {
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// One seed, told as it happens or only how it ended. Gives whether all held.

@@ -15,6 +15,16 @@ fn whatever_happens_to_five_members_they_end_with_one_model_and_nothing_is_lost_
 }
 
 #[test]
+fn between_two_that_live_on_everything_arrives_once_and_in_order_and_nobody_dies_falsely() {
+    hold(World::Engine, 150);
+}
+
+#[test]
+fn a_run_ends_in_the_one_model_or_in_the_other_whatever_becomes_of_its_steps() {
+    hold(World::Plan, 300);
+}
+
+#[test]
 fn the_accident_is_in_the_seed() {
     for world in World::ALL {
         let hash = |seed| {

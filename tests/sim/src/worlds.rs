@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use crate::{
-    gossip,
+    engine, gossip, plan,
     trace::{Checked, Trace},
 };
 
@@ -12,16 +12,22 @@ use crate::{
 pub(crate) enum World {
     /// How models spread: the core of groups.
     Gossip,
+    /// What nodes owe each other: the cores of links and of membership.
+    Engine,
+    /// How a node gets from one model to another: the core of plans and their runs.
+    Plan,
 }
 
 impl World {
     /// All of them, in the order in which they are run.
-    pub(crate) const ALL: [World; 1] = [World::Gossip];
+    pub(crate) const ALL: [World; 3] = [World::Gossip, World::Engine, World::Plan];
 
     /// What it is called.
     pub(crate) fn name(self) -> &'static str {
         match self {
             World::Gossip => "gossip",
+            World::Engine => "engine",
+            World::Plan => "plan",
         }
     }
 
@@ -29,6 +35,8 @@ impl World {
     pub(crate) fn run(self, seed: u64, trace: &mut Trace) -> Checked {
         match self {
             World::Gossip => gossip::run(seed, trace),
+            World::Engine => engine::run(seed, trace),
+            World::Plan => plan::run(seed, trace),
         }
     }
 }

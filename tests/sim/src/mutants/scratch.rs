@@ -1,0 +1,131 @@
+//! The scratch workspace: the lower floors of the library alone, with all faults planted and switched off, and this program on top.
+//!
+//! The floors are what makes it quick: words, model and cores need nothing of what is above them, so they build without actix,
+//! tokio and zenoh. And each fault is behind a switch, so that one build serves them all; one is switched on at a time.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::list::{self, Mutant};
+
+/// What the lower floors need.
+const DEPENDENCIES: [&str; 10] =
+    ["blake3", "bytes", "humantime", "imbl", "petgraph", "schemars", "serde", "serde_json", "thiserror", "uhlc"];
+
+/// The cores that are simulated.
+const CORES: [&str; 6] = ["delivery", "gossip", "link", "peers", "plan", "restart"];
+
+/// The switch: an environment variable, read once.
+const SWITCH: &str = "//! The switch of deliberate faults.
+
+/// Whether the fault of this number is switched on.
+pub fn is_on(number: usize) -> bool {
+    static ON: std::sync::LazyLock<Option<usize>> =
+        std::sync::LazyLock::new(|| std::env::var(\"ENACT_MUTANT\").ok()?.parse().ok());
+    *ON == Some(number)
+}
+";
+
+/// The part of a manifest between two headlines.
+fn section<'t>(manifest: &'t str, from: &str, to: &str) -> Result<&'t str, String> {
+    let start = manifest.find(from).ok_or_else(|| format!("Cargo.toml has no {from}"))?;
+    let end = manifest[start..].find(to).ok_or_else(|| format!("Cargo.toml has no {to} behind {from}"))?;
+    Ok(&manifest[start..start + end])
+}
+
+/// Writes a file when it differs, so that builds are incremental.
+fn put(path: &Path, text: &str) -> io::Result<()> {
+    if fs::read_to_string(path).is_ok_and(|old| old == text) {
+        return Ok(());
+    }
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(path, text)
+}
+
+/// The sources that git tracks below these places.
+fn sources(root: &Path) -> Result<Vec<String>, String> {
+    let places = ["src/words", "src/model", "src/logic", "src/io/clock.rs", "tests/sim"];
+    let mut git = Command::new("git");
+    git.arg("-C").arg(root).args(["ls-files", "--cached", "--others", "--exclude-standard", "--"]).args(places);
+    let listed = git.output().map_err(|error| format!("git: {error}"))?;
+    if !listed.status.success() {
+        return Err(format!("git: {}", String::from_utf8_lossy(&listed.stderr)));
+    }
+    Ok(String::from_utf8_lossy(&listed.stdout).lines().map(str::to_owned).collect())
+}
+
+/// Makes the workspace with all mutants in it; gives the program, built.
+pub(super) fn build(mutants: &[Mutant]) -> Result<PathBuf, String> {
+    let root = list::root();
+    let scratch = root.join("target/mutants");
+    let mut texts: BTreeMap<String, String> = BTreeMap::new();
+    for path in sources(&root)? {
+        if let Ok(text) = fs::read_to_string(root.join(&path)) {
+            texts.insert(path, text);
+        }
+    }
+    for (number, mutant) in mutants.iter().enumerate() {
+        let text =
+            texts.get_mut(&mutant.file).ok_or_else(|| format!("\"{}\": there is no {}", mutant.name, mutant.file))?;
+        *text = mutant.plant(text, number)?;
+    }
+    write(&root, &scratch, &texts).map_err(|error| format!("{}: {error}", scratch.display()))??;
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--offline", "-p", "enact-sim"])
+        .current_dir(&scratch)
+        .env("CARGO_TARGET_DIR", scratch.join("target"))
+        .env("RUSTFLAGS", "-A warnings")
+        .status()
+        .map_err(|error| format!("cargo: {error}"))?;
+    if status.success() {
+        Ok(scratch.join("target/debug/enact-sim"))
+    } else {
+        Err("the mutants do not build".to_owned())
+    }
+}
+
+fn write(root: &Path, scratch: &Path, texts: &BTreeMap<String, String>) -> io::Result<Result<(), String>> {
+    for (path, text) in texts {
+        let to = match path.strip_prefix("tests/sim/") {
+            Some(own) => scratch.join("sim").join(own),
+            None => scratch.join("enact").join(path),
+        };
+        put(&to, text)?;
+    }
+    let cores: String = CORES.iter().map(|core| format!("pub mod {core};\n")).collect();
+    put(&scratch.join("enact/src/logic/mod.rs"), &cores)?;
+    put(&scratch.join("enact/src/io/mod.rs"), "pub mod clock;\n")?;
+    put(&scratch.join("enact/src/mutant.rs"), SWITCH)?;
+    put(
+        &scratch.join("enact/src/lib.rs"),
+        "pub mod io;\npub mod logic;\npub mod model;\npub mod mutant;\npub mod words;\n",
+    )?;
+    let dependencies: String = DEPENDENCIES.iter().map(|name| format!("{name} = {{ workspace = true }}\n")).collect();
+    let package = "[package]\nname = \"enact\"\nversion.workspace = true\nedition.workspace = true\n\n[dependencies]\n";
+    put(&scratch.join("enact/Cargo.toml"), &format!("{package}{dependencies}"))?;
+    // Builds go on from the lock that the first one made; a new one begins with the workspace's own.
+    if !scratch.join("Cargo.lock").exists() {
+        fs::copy(root.join("Cargo.lock"), scratch.join("Cargo.lock"))?;
+    }
+    let manifest = fs::read_to_string(root.join("Cargo.toml"))?;
+    Ok(workspace(&manifest).and_then(|text| put(&scratch.join("Cargo.toml"), &text).map_err(|error| error.to_string())))
+}
+
+/// The manifest of the scratch workspace: as the real one, with two packages.
+fn workspace(manifest: &str) -> Result<String, String> {
+    let package = section(manifest, "[workspace.package]", "[workspace.lints.rust]")?;
+    let lints = section(manifest, "[workspace.lints.rust]", "[workspace.dependencies]")?;
+    let dependencies = section(manifest, "[workspace.dependencies]", "\n[package]")?;
+    let others: Vec<&str> = dependencies.lines().filter(|line| !line.starts_with("enact")).collect();
+    let others = others.join("\n");
+    Ok(format!(
+        "[workspace]\nmembers = [\"enact\", \"sim\"]\nresolver = \"3\"\n\n{package}{lints}{others}\nenact = {{ path = \"enact\" }}\n\n\
+         [profile.dev]\ndebug = false\nopt-level = 1\n"
+    ))
+}
