@@ -17,7 +17,7 @@ fn starts_and_stops_that_hang_are_given_up_one_after_another() {
             let bad = format!("bad{round}{how}{of}");
             let added = group.apply(&node, &format!("add node1.{bad} : Faulty\nset node1.{bad}.on_{of} = '{how}'\n"));
             if of == "start" {
-                added.ended(5).said(&[&bad, "1s"]);
+                added.ended(5).said(&[&bad, if how == "hang" { "1s" } else { "blocks its thread" }]);
                 let status = group.status(&node);
                 let cause = node_status(&status, "node1")["cause"].as_str().unwrap_or_default();
                 assert!(cause.contains(&bad), "the step is named: {status:#}");

@@ -46,6 +46,29 @@ impl Machines {
         self.lab.cable(state);
     }
 
+    /// Drops what comes in over a side's cable, all of it (`drop`) or some (`numgen random mod 100 < 30 drop`). False, and a word why,
+    /// where nftables cannot do that.
+    pub(crate) fn filter(&self, side: usize, rule: &str) -> bool {
+        let done = self.nft(side, "add table inet cut")
+            && self.nft(side, "add chain inet cut in { type filter hook input priority 0 ; }")
+            && self.nft(side, &format!("add rule inet cut in iifname != lo {rule}"));
+        if !done {
+            eprintln!("skipped: dropping packets needs nftables");
+        }
+        done
+    }
+
+    /// Drops nothing any more.
+    pub(crate) fn unfilter(&self, side: usize) {
+        assert!(self.nft(side, "delete table inet cut"));
+    }
+
+    fn nft(&self, side: usize, arguments: &str) -> bool {
+        let mut command = self.lab.command(side, "nft");
+        command.args(arguments.split_whitespace()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    }
+
     /// Starts a node, with the data of one of that name that ran before.
     pub(crate) fn start(&self, side: usize, name: &str, more: &[&str]) -> Node {
         self.start_at(side, PORT, name, more)
@@ -135,6 +158,11 @@ impl Node {
     /// What it wrote so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Whether it runs.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.child.try_wait().expect("the process is ours").is_none()
     }
 
     /// Ends it at once, as a crash would.

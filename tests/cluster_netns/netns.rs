@@ -2,6 +2,7 @@
 //! sides ends in one model, from which nothing is gone but what the conflict report names. Needs root and iproute2; says so and
 //! passes where it cannot run.
 
+mod cuts;
 mod machines;
 mod pushes;
 

@@ -76,7 +76,13 @@ fn peaks(figure: &Figure, half: &[&Sample], whole: Duration) -> f64 {
 }
 
 /// The page that tells what became of it.
-pub(super) fn summary(verdict: &[Verdict], account: &Account, samples: &[Sample], in_step: bool) -> String {
+pub(super) fn summary(
+    verdict: &[Verdict],
+    account: &Account,
+    samples: &[Sample],
+    n_nodes: u32,
+    in_step: bool,
+) -> String {
     let mut page = String::from(
         "| figure | node | highest | last | grew in the second half | may grow | |\n|---|---|---|---|---|---|---|\n",
     );
@@ -103,6 +109,9 @@ pub(super) fn summary(verdict: &[Verdict], account: &Account, samples: &[Sample]
     for (at, error) in &account.refused {
         let _ = writeln!(page, "At {}: {}", minutes(*at), error.lines().last().unwrap_or_default());
     }
+    let (n_false, n_silent) = (account.false_deaths(n_nodes), account.suspicions);
+    let _ =
+        writeln!(page, "Nodes thought dead that lived: {n_false}. Nodes that were silent for a moment: {n_silent}.");
     let _ = writeln!(page, "In the end all nodes {} in step.", if in_step { "are" } else { "ARE NOT" });
     page
 }

@@ -22,9 +22,6 @@ use sample::Sample;
 /// How often all processes are looked at.
 const SAMPLE_EVERY: Duration = Duration::from_secs(5);
 
-/// How often the system is adapted: half a thousand times in a quarter of an hour.
-const CHANGE_EVERY: Duration = Duration::from_secs(2);
-
 /// How often a node is killed.
 const KILL_EVERY: Duration = Duration::from_secs(240);
 
@@ -52,6 +49,16 @@ pub(crate) struct Args {
     /// The `enact` binary; without it, the one beside this one.
     #[arg(long)]
     enact: Option<PathBuf>,
+    /// Time between two changes, in milliseconds: short enough that a thousand revisions, which are kept, are made long before the
+    /// second half.
+    #[arg(long, default_value_t = 1000)]
+    change_ms: u64,
+    /// Nothing runs on the nodes, nothing changes, nobody is killed: is a node thought dead when all is quiet?
+    #[arg(long)]
+    idle: bool,
+    /// So many threads that do nothing but keep the processors busy.
+    #[arg(long, default_value_t = 0)]
+    spinners: usize,
     /// What the choice of changes starts from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -80,13 +87,34 @@ pub(crate) struct Account {
     kills: Vec<(Duration, String)>,
     /// Processes that ended though nobody killed them.
     ended: Vec<(Duration, String)>,
+    /// How often a node said that another is gone, all together.
+    deaths: usize,
+    /// How often a node said that another is silent.
+    suspicions: usize,
+}
+
+impl Account {
+    /// Deaths that are told of though nobody was killed: each who lives tells once of each who does not.
+    fn false_deaths(&self, n_nodes: u32) -> usize {
+        self.deaths.saturating_sub((self.kills.len() + self.ended.len()) * (n_nodes as usize - 1))
+    }
 }
 
 fn soak(args: &Args) -> io::Result<bool> {
     let whole = Duration::from_secs_f64(args.minutes * 60.0);
     let mut nodes = Nodes::new(args.nodes, args.enact.as_deref())?;
     nodes.start_all()?;
-    nodes.apply(&changes::system(&nodes.names())).map_err(io::Error::other)?;
+    if !args.idle {
+        nodes.apply(&changes::system(&nodes.names())).map_err(io::Error::other)?;
+    }
+    // They end with this process.
+    (0..args.spinners).for_each(|_| {
+        drop(std::thread::spawn(|| {
+            loop {
+                std::hint::spin_loop()
+            }
+        }))
+    });
     let mut csv = File::create(args.out.with_extension("csv"))?;
     writeln!(csv, "{}", Sample::HEAD)?;
     let mut samples = Vec::new();
@@ -106,29 +134,35 @@ fn soak(args: &Args) -> io::Result<bool> {
                 samples.push(sample);
             }
         }
-        if Due::is(&mut due.kill, now, KILL_EVERY) && now >= KILL_EVERY && now + AWAY < whole {
+        if !args.idle && Due::is(&mut due.kill, now, KILL_EVERY) && now >= KILL_EVERY && now + AWAY < whole {
             account.kills.push((now, nodes.kill_next()));
         }
         let back = account.kills.last().is_some_and(|(killed, _)| now >= *killed + AWAY);
         if back && let Some(name) = nodes.away() {
             nodes.start(&name)?;
         }
-        if Due::is(&mut due.change, now, CHANGE_EVERY) {
+        if !args.idle && Due::is(&mut due.change, now, Duration::from_millis(args.change_ms)) {
             change(&nodes, &mut dice, now, &mut account);
         }
         std::thread::sleep(NAP);
     }
     let in_step = settle(&nodes);
+    account.deaths = nodes.said("\"peer down\"").len();
+    account.suspicions = nodes.said("it may hang").len();
     let verdict = level::judge(&samples, whole);
     fs::write(args.out.with_extension("svg"), plot::svg(&samples, &account.kills, whole))?;
-    let summary = level::summary(&verdict, &account, &samples, in_step);
+    let summary = level::summary(&verdict, &account, &samples, args.nodes, in_step);
     fs::write(args.out.with_extension("md"), &summary)?;
     println!("{summary}");
-    let panics = nodes.panics();
+    let panics = nodes.said("panicked at");
     for line in &panics {
         println!("a panic: {line}");
     }
-    Ok(in_step && account.ended.is_empty() && panics.is_empty() && verdict.iter().all(|one| one.is_level()))
+    Ok(in_step
+        && account.false_deaths(args.nodes) == 0
+        && account.ended.is_empty()
+        && panics.is_empty()
+        && verdict.iter().all(|one| one.is_level()))
 }
 
 /// When things were done last.

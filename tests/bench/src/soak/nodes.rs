@@ -151,11 +151,11 @@ impl Nodes {
             && nodes.iter().all(|node| node["state"] == "ready" && node["revision"] == status["revision"])
     }
 
-    /// Lines of the logs that tell of a panic.
-    pub(super) fn panics(&self) -> Vec<String> {
+    /// Lines of the logs that say so.
+    pub(super) fn said(&self, what: &str) -> Vec<String> {
         let logs = self.nodes.keys().filter_map(|name| File::open(self.log(name)).ok());
         let lines = logs.flat_map(|log| BufReader::new(log).lines().map_while(Result::ok));
-        lines.filter(|line| line.contains("panicked")).collect()
+        lines.filter(|line| line.contains(what)).collect()
     }
 
     fn ask(&self, args: &[&str]) -> Result<Value, String> {

@@ -13,6 +13,8 @@ const LEFT: f64 = 60.0;
 const TOP: f64 = 40.0;
 /// Space below a panel, for the numbers on its axis.
 const FOOT: f64 = 34.0;
+/// Points of a line that can be told apart; more only make the file larger.
+const POINTS_MAX: usize = 200;
 /// One for each node; then they begin again.
 const COLOURS: [&str; 8] = ["#1b6ca8", "#c8553d", "#3c8d5a", "#8a5aa8", "#b8860b", "#4aa3a2", "#9c3d6b", "#666666"];
 
@@ -87,9 +89,13 @@ fn panel(
     for (idx, node) in nodes.iter().enumerate() {
         let mut path = String::new();
         let mut pid = 0;
-        for sample in samples.iter().filter(|sample| sample.node == *node) {
+        let of_node: Vec<&Sample> = samples.iter().filter(|sample| sample.node == *node).collect();
+        for (n, sample) in of_node.iter().enumerate() {
             // A new life is a new line.
             let pen = if pid == sample.pid { 'L' } else { 'M' };
+            if pen == 'L' && n % (of_node.len() / POINTS_MAX + 1) != 0 {
+                continue;
+            }
             pid = sample.pid;
             let _ = write!(path, "{pen}{:.1} {:.1}", x(sample.at), y((figure.of)(sample)));
         }
