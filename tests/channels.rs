@@ -38,6 +38,12 @@ impl Collector {
         self.seen.push(n);
     }
 
+    #[input(queue = 16)]
+    async fn slow(&mut self, n: u64) {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        self.seen.push(n);
+    }
+
     #[input]
     fn double(&mut self, n: u64) -> Result<u64> {
         if n == 0 { Err("nothing to double".into()) } else { Ok(2 * n) }
@@ -231,6 +237,24 @@ async fn ten_thousand_messages_for_a_slow_receiver_arrive_in_order() {
     let sink = door.sink(port("a", "s", "out"));
     send(&sink, 100..10_100).await;
     eventually("x has all", async || seen(&x).await == numbers(100..10_100)).await;
+    assert_eq!(door.counters(LIMIT).await.unwrap().lost, 0);
+}
+
+#[actix_rt::test]
+async fn a_receiver_that_takes_its_time_makes_senders_wait_and_loses_nothing() {
+    tokio::time::pause();
+    let node = Node::new("a", None);
+    let (_, door) = node.channel::<Broadcast>(&[("capacity", "4"), ("patience", "1s")]).await;
+    let x = node.collector("x").await;
+    let path = port("a", "x", "slow");
+    door.open(path.clone(), x.inlet("slow").unwrap());
+    door.rewire(wiring(&[path], &["a"]));
+    let sink = door.sink(port("a", "s", "out"));
+    for n in 0..60_u64 {
+        sink.deliver(Message::new(n)).await.unwrap();
+    }
+    // Half of its queue takes it longer than the patience of the channel.
+    eventually("x has all", async || seen(&x).await == numbers(0..60)).await;
     assert_eq!(door.counters(LIMIT).await.unwrap().lost, 0);
 }
 

@@ -57,7 +57,7 @@ impl<M: Clone> Fragment<M> {
     pub(super) fn delivered(&mut self, idx: usize, item: Item<M>, now: Time, effects: &mut Vec<Effect<M>>) {
         let Some(message) = item.message else { return };
         let latency = now.since(item.stamp);
-        self.tally.delivered(latency);
+        self.tally.delivered(latency, 1);
         if let (true, Origin::Here { from, .. }) = (self.wants_sample(), item.origin) {
             let to = self.outlets[idx].as_ref().map(|outlet| outlet.port.clone());
             let sample = Sample { from, to, message, sent: item.stamp, result: Ok(latency) };

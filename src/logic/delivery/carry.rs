@@ -24,7 +24,6 @@ impl<M: Clone> Fragment<M> {
         &mut self,
         mut wishes: Vec<Wish<M>>,
         mut hand: Hand<M>,
-        now: Time,
         effects: &mut Vec<Effect<M>>,
     ) -> Vec<Wish<M>> {
         let mut n_uses = wishes.iter().filter(|wish| matches!(wish, Wish::Deliver(_) | Wish::Hold(_))).count();
@@ -87,7 +86,6 @@ impl<M: Clone> Fragment<M> {
             refuse_answer(hand.ask, "this channel sends no replies, or has no room for another request", effects);
         }
         self.weigh_held();
-        self.plan_to_wake(now, effects);
         wishes
     }
 
@@ -135,7 +133,7 @@ impl<M: Clone> Fragment<M> {
             return;
         }
         held.at = Some(end);
-        let origin = Origin::Here { from: held.from, follow: Some((ticket, held.attempt)) };
+        let origin = Origin::Here { from: held.from, follow: Some(Box::new((ticket, held.attempt))) };
         let item = Item { message: Some(held.message.clone()), stamp: held.stamp, origin };
         self.enqueue(end, item, effects);
     }
@@ -156,6 +154,8 @@ impl<M: Clone> Fragment<M> {
         }
         // The last message given of each run that came from one peer: what is confirmed to it.
         let mut last: Option<(u32, u64, u64)> = None;
+        // Messages of one moment are counted together.
+        let mut moment = (Time::default(), 0);
         while let Some(Item { message, stamp, origin }) = outlet.pop() {
             if let Some(message) = message {
                 let is_shown = self.is_tapped && matches!(origin, Origin::Here { .. });
@@ -165,13 +165,17 @@ impl<M: Clone> Fragment<M> {
                     break;
                 }
                 if let Origin::Here { from, .. } = origin {
-                    let latency = now.since(stamp);
-                    self.tally.delivered(latency);
+                    if moment.0 != stamp {
+                        self.tally.delivered(now.since(moment.0), moment.1);
+                        moment = (stamp, 0);
+                    }
+                    moment.1 += 1;
                     self.n_unshown += u64::from(is_shown && self.samples == 0);
                     if let Some(message) = shown.filter(|_| self.samples > 0) {
                         self.samples -= 1;
                         let to = Some(outlet.port.clone());
-                        effects.push(Effect::Tapped(Sample { from, to, message, sent: stamp, result: Ok(latency) }));
+                        let result = Ok(now.since(stamp));
+                        effects.push(Effect::Tapped(Sample { from, to, message, sent: stamp, result }));
                     }
                 }
             }
@@ -182,6 +186,7 @@ impl<M: Clone> Fragment<M> {
                 last = Some((peer, epoch, seq));
             }
         }
+        self.tally.delivered(now.since(moment.0), moment.1);
         if let Some((peer, epoch, seq)) = last {
             self.peers[peer as usize].handed(epoch, &outlet.port, seq);
         }

@@ -172,7 +172,7 @@ impl<M: Clone> Fragment<M> {
                 break;
             }
             inbound.next = seq + 1;
-            let origin = Origin::There { peer: peer as u32, epoch, seq, follow: parcel.follow };
+            let origin = Origin::There { peer: peer as u32, epoch, seq, follow: parcel.follow.map(Box::new) };
             // The latency is measured where the message was sent.
             outlet.push(Item { message: parcel.message, stamp: Time::default(), origin });
         }
@@ -260,8 +260,8 @@ impl<M: Clone> Fragment<M> {
         while outlet.posted < outlet.queue.len() {
             let until = outlet.queue.len().min(outlet.posted + PARCELS_MAX);
             let parcels = outlet.queue.range(outlet.posted..until).map(|item| {
-                let follow = match item.origin {
-                    Origin::Here { follow, .. } | Origin::There { follow, .. } => follow,
+                let follow = match &item.origin {
+                    Origin::Here { follow, .. } | Origin::There { follow, .. } => follow.as_deref().copied(),
                 };
                 Parcel { message: item.message.clone(), follow }
             });
@@ -388,7 +388,7 @@ impl<M: Clone> Fragment<M> {
             {
                 item.message = None;
                 let to = self.peers[peer as usize].name.clone();
-                let frame = Frame::Settled { of: epoch, follow, outcome: Outcome::Lost };
+                let frame = Frame::Settled { of: epoch, follow: *follow, outcome: Outcome::Lost };
                 effects.push(Effect::Post { to, frame });
             }
         }

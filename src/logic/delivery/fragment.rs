@@ -7,7 +7,7 @@ use super::{
     effect::{AskId, Effect, Wiring},
     end::{EndId, EndState, Ends},
     frame::Frame,
-    outlet::{Outlet, Policy, Track},
+    outlet::{Item, Origin, Outlet, Policy, Track},
     peer::Peer,
     strategy::{Ctx, Outcome, SourceId, Strategy, Ticket, Wish},
     tally::{Counters, Loss, Tally},
@@ -200,8 +200,16 @@ impl<M: Clone> Fragment<M> {
             room,
         };
         strategy.route(&message, &self.ends, &mut ctx);
+        // What most messages come to, without a detour.
+        if let ([Wish::Deliver(end)], None) = (&wishes[..], ask) {
+            let end = *end;
+            wishes.clear();
+            self.wishes = wishes;
+            let origin = Origin::Here { from, follow: None };
+            return self.enqueue(end, Item { message: Some(message), stamp, origin }, effects);
+        }
         let hand = Hand { message: Some(message), stamp, from, ask };
-        self.wishes = self.obey(wishes, hand, now, effects);
+        self.wishes = self.obey(wishes, hand, effects);
     }
 
     /// Tells the strategy something that is not a message, and obeys it.
@@ -224,7 +232,7 @@ impl<M: Clone> Fragment<M> {
         };
         what(strategy, &self.ends, &mut ctx);
         let hand = Hand { message: None, stamp: now, from: SourceId::default(), ask: None };
-        self.wishes = self.obey(wishes, hand, now, effects);
+        self.wishes = self.obey(wishes, hand, effects);
     }
 
     /// What became of a message that was handed over with a track.

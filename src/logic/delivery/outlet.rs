@@ -53,13 +53,17 @@ pub struct Track {
 }
 
 /// Where a message in an outlet comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     /// A component of this node.
-    Here { from: SourceId, follow: Option<(Ticket, u32)> },
+    Here { from: SourceId, follow: Follow },
     /// Another fragment, whose number of the message is `seq`.
-    There { peer: u32, epoch: u64, seq: u64, follow: Option<(Ticket, u32)> },
+    There { peer: u32, epoch: u64, seq: u64, follow: Follow },
 }
+
+/// The ticket and the attempt under which a message is followed, if it is. Boxed, since most are not and every place in a queue
+/// has room for one.
+pub(super) type Follow = Option<Box<(Ticket, u32)>>;
 
 #[derive(Clone, Debug)]
 pub(super) struct Item<M> {
@@ -168,8 +172,8 @@ impl<M> Item<M> {
 
     /// The ticket under which this fragment holds it.
     pub(super) fn ticket(&self) -> Option<Ticket> {
-        match self.origin {
-            Origin::Here { follow, .. } => follow.map(|(ticket, _)| ticket),
+        match &self.origin {
+            Origin::Here { follow, .. } => follow.as_ref().map(|follow| follow.0),
             Origin::There { .. } => None,
         }
     }
@@ -181,11 +185,10 @@ impl<M> Item<M> {
 
 impl Origin {
     pub(super) fn track(&self) -> Option<Track> {
-        match *self {
-            Origin::Here { follow, .. } => follow.map(|(ticket, attempt)| Track { ticket, attempt, peer: None }),
-            Origin::There { follow, peer, epoch, .. } => {
-                follow.map(|(ticket, attempt)| Track { ticket, attempt, peer: Some((peer, epoch)) })
-            }
-        }
+        let (follow, peer) = match self {
+            Origin::Here { follow, .. } => (follow, None),
+            Origin::There { follow, peer, epoch, .. } => (follow, Some((*peer, *epoch))),
+        };
+        follow.as_ref().map(|follow| Track { ticket: follow.0, attempt: follow.1, peer })
     }
 }

@@ -61,9 +61,10 @@ impl Default for Tally {
 }
 
 impl Tally {
-    pub(super) fn delivered(&mut self, latency: Duration) {
-        self.delivered += 1;
-        self.latencies[bucket(latency.as_micros() as u64)] += 1;
+    /// So many messages were delivered after that time.
+    pub(super) fn delivered(&mut self, latency: Duration, n_messages: u64) {
+        self.delivered += n_messages;
+        self.latencies[bucket(latency.as_micros() as u64)] += n_messages;
     }
 
     pub(super) fn counters(&self, kept: usize) -> Counters {
@@ -127,7 +128,7 @@ mod tests {
         let mut tally = Tally::default();
         assert_eq!(tally.counters(0).p99_us, 0);
         for us in [1; 98].into_iter().chain([3, 1000]) {
-            tally.delivered(Duration::from_micros(us));
+            tally.delivered(Duration::from_micros(us), 1);
         }
         assert_eq!((tally.counters(0).p90_us, tally.counters(0).p99_us), (1, 3));
     }

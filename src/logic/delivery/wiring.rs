@@ -104,7 +104,7 @@ impl<M: Clone> Fragment<M> {
         }
         let heir = heir.and_then(|heir| self.by_port.get(heir)).copied();
         while let Some(item) = outlet.pop() {
-            match (item.origin, heir) {
+            match (&item.origin, heir) {
                 // Its own fragment still has it, and decides.
                 (Origin::There { .. }, _) => {}
                 (Origin::Here { .. }, Some(heir)) => {

@@ -202,7 +202,11 @@ impl Door {
         let n = n.min(state.letters.len());
         state.forget_old_marks();
         let since = state.marks.front().map_or_else(Time::default, |(_, time)| *time);
-        into.extend(state.letters.drain(..n));
+        if into.is_empty() && n == state.letters.len() {
+            mem::swap(into, &mut state.letters);
+        } else {
+            into.extend(state.letters.drain(..n));
+        }
         if state.letters.is_empty() {
             state.marks.clear();
         }

@@ -102,8 +102,8 @@ impl<C: ChannelType> Shell<C> {
                 let bell = Bell::new(self.door.clone(), port.clone());
                 let waker = Waker::from(bell.clone());
                 let seen = Cell::new(Condition::Created);
-                let receiver = Receiver { port: port.clone(), inlet, bell, waker, seen, is_open: Cell::new(false) };
-                let receiver = Rc::new(receiver);
+                let (is_open, is_crowded) = (Cell::new(false), Cell::new(false));
+                let receiver = Rc::new(Receiver { port: port.clone(), inlet, bell, waker, seen, is_open, is_crowded });
                 self.fragment.set_open(&mut self.rules, now, &port, false, &mut self.effects);
                 if let Some(end) = self.fragment.end_of(&port) {
                     self.by_end.insert(end, receiver.clone());

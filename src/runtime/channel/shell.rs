@@ -9,6 +9,7 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use actix::{Actor, ActorFutureExt, AsyncContext, WrapFuture};
@@ -38,6 +39,10 @@ const LETTERS_PER_TURN: usize = 512;
 
 /// Frames taken from other nodes in one turn; each carries many messages.
 const FRAMES_PER_TURN: usize = 32;
+
+/// A receiver with a full queue wakes the channel when half of it is free. When it is so slow that this takes long, the channel
+/// looks after this time whether there is some room: it must not give messages up that a receiver would have taken.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Samples for taps in one turn: making one costs as much as delivering ten messages.
 const SAMPLES_PER_TURN: usize = 16;
@@ -82,6 +87,8 @@ pub(super) struct Receiver {
     pub(super) waker: Waker,
     pub(super) seen: Cell<Condition>,
     pub(super) is_open: Cell<bool>,
+    /// It is among those that are looked at again since they had no room.
+    pub(super) is_crowded: Cell<bool>,
 }
 
 pub(super) type Answering = Pin<Box<dyn Future<Output = (Track, Outcome<Message>)>>>;
@@ -103,6 +110,8 @@ pub(super) struct Shell<C: ChannelType> {
     pub(super) letters_since: Time,
     pub(super) receivers: BTreeMap<PortPath, Rc<Receiver>>,
     pub(super) by_end: HashMap<EndId, Rc<Receiver>>,
+    /// Ends whose receivers had no room when they were last given something.
+    pub(super) crowded: Vec<EndId>,
     pub(super) asks: HashMap<AskId, ReplyTo>,
     pub(super) last_ask: u64,
     pub(super) answering: FuturesUnordered<Answering>,
@@ -162,6 +171,7 @@ impl<C: ChannelType> Shell<C> {
             letters_since: Time::default(),
             receivers: BTreeMap::new(),
             by_end: HashMap::new(),
+            crowded: Vec::new(),
             asks: HashMap::new(),
             last_ask: 0,
             answering: FuturesUnordered::new(),
@@ -210,6 +220,7 @@ impl<C: ChannelType> Shell<C> {
         if self.alarm != Time::NEVER && self.sleep.as_mut().poll(cx).is_ready() {
             self.alarm = Time::NEVER;
             self.fragment.tick(&mut self.rules, now, &mut self.effects);
+            self.effects.extend(self.crowded.drain(..).map(Effect::Drain));
         }
         self.read_letters(now);
         self.obey(now);
@@ -334,13 +345,19 @@ impl<C: ChannelType> Shell<C> {
 
     fn hand_over(&mut self, end: EndId, now: Time) {
         let Some(receiver) = self.by_end.get(&end).cloned() else { return };
+        receiver.is_crowded.set(false);
         let answering = &self.answering;
+        // A tap clones messages, which is code of users: not while their receiver's inbox is locked.
+        let one_by_one = !self.taps.is_empty();
         loop {
             let mut refusal = None;
+            let mut batch = receiver.inlet.batch();
             self.fragment.drain(end, now, &mut self.effects, |Given { message, track }| {
                 let offered = match track {
-                    None => receiver.inlet.offer(message),
+                    None if one_by_one => receiver.inlet.offer(message),
+                    None => batch.put(message),
                     Some(track) => {
+                        batch.release();
                         let (reply, answer) = ReplyTo::pair();
                         let called = receiver.inlet.call(message, reply);
                         if called.is_ok() {
@@ -359,10 +376,15 @@ impl<C: ChannelType> Shell<C> {
                     }
                 }
             });
+            drop(batch);
             match refusal {
                 Some(Why::Full | Why::Overflow) => {
                     let mut cx = Context::from_waker(&receiver.waker);
                     if receiver.inlet.poll_room(&mut cx).is_pending() {
+                        if !receiver.is_crowded.replace(true) {
+                            self.crowded.push(end);
+                        }
+                        self.wake_at(now + LOOK_AGAIN);
                         return;
                     }
                 }

@@ -2,11 +2,11 @@
 
 use std::{fmt, marker::PhantomData, time::Duration};
 
-use tokio::time::timeout;
+use tokio::{task::coop::consume_budget, time::timeout};
 
 use super::{Error, Result};
 use crate::{
-    runtime::instance::{Message, Payload, ReplyTo, Schema, Sink},
+    runtime::instance::{Message, Payload, ReplyTo, Schema, Sink, Why},
     words::ChannelName,
 };
 
@@ -101,7 +101,8 @@ impl<T> Default for Out<T> {
 }
 
 impl<T: Payload> Out<T> {
-    /// Sends a value into every channel that the port is bound to, without ever waiting. What is not taken is dropped and counted.
+    /// Sends a value into every channel that the port is bound to, without ever waiting. What a full channel does not take is
+    /// dropped and counted, whatever the channel's `overflow`: a sender that would rather wait for room uses [`Out::deliver`].
     pub fn send(&mut self, value: T) -> Sent {
         if self.links.sinks.is_empty() {
             self.links.dropped += 1;
@@ -112,15 +113,22 @@ impl<T: Payload> Out<T> {
 
     /// Sends a value and waits until every channel has room for it: how a fast sender keeps pace with a slow receiver.
     pub async fn deliver(&mut self, value: T) -> Sent {
-        if self.links.sinks.is_empty() {
+        let Some(((_, last), others)) = self.links.sinks.split_last() else {
             self.links.dropped += 1;
             return Sent::Unbound;
-        }
+        };
+        // A sender that always finds room lets the others on its thread have their turn all the same: its receivers, perhaps.
+        consume_budget().await;
         let message = Message::new(value);
         let mut n_refused = 0;
-        for (_, sink) in &self.links.sinks {
+        for (_, sink) in others {
             n_refused += u64::from(sink.deliver(message.clone()).await.is_err());
         }
+        let offered = match last.offer(message) {
+            Err(refused) if refused.why == Why::Full => last.deliver(refused.message).await,
+            done => done,
+        };
+        n_refused += u64::from(offered.is_err());
         self.links.sent += 1;
         self.links.dropped += n_refused;
         if n_refused == 0 { Sent::Taken } else { Sent::Refused }

@@ -11,7 +11,8 @@ use std::{
 use tokio::time::timeout;
 
 use super::{
-    Accept, Condition, Counts, Failure, Inbox, InputPort, Message, Op, Refused, ReplyTo, Sink, inbox::Outcome,
+    Accept, Condition, Counts, Failure, Inbox, InputPort, Message, Op, Refused, ReplyTo, Sink,
+    inbox::{Batch, Outcome},
 };
 use crate::{
     model::{Dictionary, Kind},
@@ -264,6 +265,11 @@ impl Inlet {
     /// What the instance is doing.
     pub fn condition(&self) -> Condition {
         self.inbox.condition()
+    }
+
+    /// Puts many messages in with few locks.
+    pub(in crate::runtime) fn batch(&self) -> Batch<'_> {
+        self.inbox.batch(self.index)
     }
 
     /// Ready with the instance's condition as soon as it is another than `seen`.

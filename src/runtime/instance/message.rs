@@ -85,21 +85,18 @@ pub struct Wire {
 
 /// A value on its way through ports and channels. Cheap to clone: the value itself is shared.
 #[derive(Clone)]
-pub struct Message(Body);
-
-#[derive(Clone)]
-enum Body {
-    Local(Arc<dyn Carried>),
-    Wire(Arc<Wire>),
-}
+pub struct Message(Arc<dyn Carried>);
 
 /// What a message can do without knowing its type. One allocation a message; the table behind `dyn` does the rest.
 trait Carried: Any + Send + Sync {
     fn schema(&self) -> Schema;
     fn to_value(&self) -> Result<Value, String>;
     fn to_compact(&self) -> Result<Vec<u8>, String>;
-    fn is(&self, other: std::any::TypeId) -> bool;
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+    /// What came from another node, as it came.
+    fn wire(&self) -> Option<&Wire> {
+        None
+    }
 }
 
 impl<T: Payload> Carried for T {
@@ -112,39 +109,51 @@ impl<T: Payload> Carried for T {
     fn to_compact(&self) -> Result<Vec<u8>, String> {
         codec::encode(self).map_err(|error| error.to_string())
     }
-    fn is(&self, other: std::any::TypeId) -> bool {
-        std::any::TypeId::of::<T>() == other
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}
+
+/// What came from another node: it stays encoded until somebody knows its type.
+struct Foreign(Wire);
+
+impl Carried for Foreign {
+    fn schema(&self) -> Schema {
+        Schema { name: self.0.type_name.clone(), hash: self.0.schema, compact: self.0.form == Form::Compact }
+    }
+    fn to_value(&self) -> Result<Value, String> {
+        self.0.decode().map_err(|error| error.to_string())
+    }
+    fn to_compact(&self) -> Result<Vec<u8>, String> {
+        Ok(self.0.body.to_vec())
     }
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
+    }
+    fn wire(&self) -> Option<&Wire> {
+        Some(&self.0)
     }
 }
 
 impl Message {
     /// A message that carries `value`.
     pub fn new<T: Payload>(value: T) -> Message {
-        Message(Body::Local(Arc::new(value)))
+        Message(Arc::new(value))
     }
 
     /// A message that came from another node.
     pub fn from_wire(wire: Wire) -> Message {
-        Message(Body::Wire(Arc::new(wire)))
+        Message(Arc::new(Foreign(wire)))
     }
 
     /// The name of the sender's type, without module paths: `Vec<Reading>`.
     pub fn type_name(&self) -> Arc<str> {
-        match &self.0 {
-            Body::Local(carried) => (**carried).schema().name,
-            Body::Wire(wire) => wire.type_name.clone(),
-        }
+        (*self.0).schema().name
     }
 
     /// The schema hash of the sender's type; 0 for `Value`.
     pub fn schema(&self) -> u64 {
-        match &self.0 {
-            Body::Local(carried) => (**carried).schema().hash,
-            Body::Wire(wire) => wire.schema,
-        }
+        (*self.0).schema().hash
     }
 
     /// Encodes the message for a receiver whose port has the schema `receiver`: compact where both ends have the same
@@ -153,10 +162,10 @@ impl Message {
     /// # Errors
     /// [`MessageError::Encode`] when serde refuses the value.
     pub fn encode(&self, receiver: u64) -> Result<Wire, MessageError> {
-        let carried = match &self.0 {
-            Body::Wire(wire) => return Ok((**wire).clone()),
-            Body::Local(carried) => &**carried,
-        };
+        let carried = &*self.0;
+        if let Some(wire) = carried.wire() {
+            return Ok(wire.clone());
+        }
         let schema = carried.schema();
         let compact = schema.compact && schema.hash == receiver;
         let body = if compact {
@@ -175,22 +184,17 @@ impl Message {
     /// # Errors
     /// When the value does not have the shape of `T`, or was encoded for another schema.
     pub fn decode<T: Payload>(self) -> Result<T, MessageError> {
-        match self.0 {
-            Body::Local(carried) if (*carried).is(std::any::TypeId::of::<T>()) => {
-                let value: Arc<T> = carried.into_any().downcast().expect("the type was compared before");
-                Ok(Arc::try_unwrap(value).unwrap_or_else(|shared| (*shared).clone()))
-            }
-            Body::Local(carried) => {
-                let found = (*carried).schema().name;
-                let value =
-                    (*carried).to_value().map_err(|reason| MessageError::Encode { name: found.to_string(), reason })?;
-                from_value(value, &found)
-            }
-            Body::Wire(wire) => match wire.form {
-                Form::Value => from_json(&wire),
-                Form::Compact => from_compact(&wire),
-            },
+        let any: &dyn Any = &*self.0;
+        if any.is::<T>() {
+            let value: Arc<T> = self.0.into_any().downcast().expect("the type was compared before");
+            return Ok(Arc::try_unwrap(value).unwrap_or_else(|shared| (*shared).clone()));
         }
+        if let Some(wire) = (*self.0).wire() {
+            return wire.decode();
+        }
+        let found = self.type_name();
+        let value = (*self.0).to_value().map_err(|reason| MessageError::Encode { name: found.to_string(), reason })?;
+        from_value(value, &found)
     }
 
     /// The value in the form that describes itself, for people (`tail`) and for ports that take anything.
@@ -198,14 +202,21 @@ impl Message {
     /// # Errors
     /// [`MessageError::Opaque`] for a compact message from another node: only the sender can show it.
     pub fn to_value(&self) -> Result<Value, MessageError> {
-        match &self.0 {
-            Body::Local(carried) => (**carried)
+        match (*self.0).wire() {
+            Some(wire) if wire.form == Form::Compact => Err(MessageError::Opaque { name: wire.type_name.to_string() }),
+            Some(wire) => wire.decode(),
+            None => (*self.0)
                 .to_value()
                 .map_err(|reason| MessageError::Encode { name: self.type_name().to_string(), reason }),
-            Body::Wire(wire) => match wire.form {
-                Form::Value => from_json(wire),
-                Form::Compact => Err(MessageError::Opaque { name: wire.type_name.to_string() }),
-            },
+        }
+    }
+}
+
+impl Wire {
+    fn decode<T: Payload>(&self) -> Result<T, MessageError> {
+        match self.form {
+            Form::Value => from_json(self),
+            Form::Compact => from_compact(self),
         }
     }
 }

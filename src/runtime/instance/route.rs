@@ -25,7 +25,8 @@ pub trait Accept: Send + Sync + 'static {
     /// [`Refused`] with the message and the reason.
     fn call(&self, message: Message, reply: ReplyTo) -> Result<(), Refused>;
 
-    /// Ready when there is room for one more message (or when there will never be: the next offer then says why).
+    /// Ready when there is room again (or when there will never be: the next offer then says why). After a queue was full, that
+    /// may be when it is half empty, so that a sender need not be woken for each message.
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()>;
 }
 
@@ -114,8 +115,10 @@ impl fmt::Debug for Sink {
 }
 
 /// Where the answer to a call goes. Dropped unanswered, the caller is told so.
+///
+/// Boxed, since every place in a queue has room for one and few messages are calls.
 #[derive(Debug)]
-pub struct ReplyTo(oneshot::Sender<Result<Message, Failure>>);
+pub struct ReplyTo(Box<oneshot::Sender<Result<Message, Failure>>>);
 
 /// The caller's end of a call.
 pub type Answer = oneshot::Receiver<Result<Message, Failure>>;
@@ -124,7 +127,7 @@ impl ReplyTo {
     /// Both ends of a call.
     pub fn pair() -> (ReplyTo, Answer) {
         let (tx, rx) = oneshot::channel();
-        (ReplyTo(tx), rx)
+        (ReplyTo(Box::new(tx)), rx)
     }
 
     /// Answers. A caller that no longer waits does not mind.
