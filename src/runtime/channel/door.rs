@@ -83,6 +83,8 @@ pub(super) enum Order {
     TakeBack(PortPath, Vec<Message>),
     Count(oneshot::Sender<Counters>),
     Tap(TapSender),
+    /// Somebody watches no more.
+    ForgetTaps,
 }
 
 #[derive(Debug)]
@@ -171,10 +173,15 @@ impl Door {
     }
 
     /// Watches the messages that components of this node send, and what becomes of each.
-    pub fn tap(&self) -> Tap {
-        let (sender, tap) = tap();
+    pub fn tap(self: &Arc<Self>) -> Tap {
+        let (sender, tap) = tap(self.clone());
         self.order(Order::Tap(sender));
         tap
+    }
+
+    /// A tap was dropped: a channel that nothing comes over forgets it, too.
+    pub(super) fn forget_taps(&self) {
+        self.order(Order::ForgetTaps);
     }
 
     // ---- for the shell ----

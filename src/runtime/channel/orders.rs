@@ -144,6 +144,8 @@ impl<C: ChannelType> Shell<C> {
                 let _ = asker.send(counters);
             }
             Order::Tap(tap) => self.taps.push(tap),
+            // Each turn looks who still watches: that there is one is enough.
+            Order::ForgetTaps => {}
         }
     }
 

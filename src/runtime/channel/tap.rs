@@ -14,6 +14,8 @@ use crate::{
     words::{PortPath, Time, Value},
 };
 
+use super::door::Door;
+
 /// Messages that wait for a slow watcher; more are not shown, and counted.
 const TAP_MAX: usize = 256;
 
@@ -39,6 +41,14 @@ pub struct Tapped {
 pub struct Tap {
     samples: mpsc::Receiver<Tapped>,
     missed: Arc<AtomicU64>,
+    door: Arc<Door>,
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        self.samples.close();
+        self.door.forget_taps();
+    }
 }
 
 impl Tap {
@@ -65,10 +75,10 @@ pub(super) struct TapSender {
     missed: Arc<AtomicU64>,
 }
 
-pub(super) fn tap() -> (TapSender, Tap) {
+pub(super) fn tap(door: Arc<Door>) -> (TapSender, Tap) {
     let (sender, samples) = mpsc::channel(TAP_MAX);
     let missed = Arc::new(AtomicU64::new(0));
-    (TapSender { samples: sender, missed: missed.clone() }, Tap { samples, missed })
+    (TapSender { samples: sender, missed: missed.clone() }, Tap { samples, missed, door })
 }
 
 impl TapSender {

@@ -47,16 +47,26 @@ pub(super) struct LocalStatus {
     pub(super) instances: Vec<InstanceStatus>,
     /// What went through its fragments of channels; `None` from one that is too busy to say.
     pub(super) channels: Vec<(ChannelName, Option<(Counters, u64)>)>,
+    /// Its fragments that crashed: how they are, and why.
+    #[serde(default)]
+    pub(super) crashed: Vec<(ChannelName, InstanceState, String)>,
 }
 
 /// What this node says of itself now.
 pub(super) async fn status(world: &Rc<World>, version: &str, listen: &[String]) -> LocalStatus {
     let mut instances = Vec::new();
     let mut channels = Vec::new();
+    let mut crashed = Vec::new();
     let (mut asked, mut births) = (Vec::new(), Vec::new());
     for slot in world.instances.borrow().iter() {
         match &slot.subject.path {
-            InstancePath::Channel(channel) => channels.push((channel.clone(), slot.handle.clone(), slot.since)),
+            InstancePath::Channel(channel) => {
+                channels.push((channel.clone(), slot.handle.clone(), slot.since));
+                let state = state_of(slot.state);
+                if matches!(state, InstanceState::Failed | InstanceState::Restarting) {
+                    crashed.push((channel.clone(), state, slot.cause.to_string()));
+                }
+            }
             _ => {
                 if asked.len() < OUTPUTS_ASKED_MAX {
                     asked.push((instances.len(), slot.handle.clone()));
@@ -106,6 +116,7 @@ pub(super) async fn status(world: &Rc<World>, version: &str, listen: &[String]) 
         is_degraded: world.is_degraded.get(),
         instances,
         channels,
+        crashed,
     }
 }
 

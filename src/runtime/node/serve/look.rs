@@ -378,11 +378,18 @@ fn channel_status(model: &Model, name: &ChannelName, told: &Told) -> ChannelStat
         counters.lost += part.lost;
         counters.per_s += part.per_s;
     }
+    let wanted = if channel.instance.started { InstanceState::Started } else { InstanceState::Stopped };
+    // A channel is as well as the worst of its fragments.
+    let crashed = told.iter().flat_map(|(node, (local, _))| local.crashed.iter().map(move |crashed| (node, crashed)));
+    let crashed = crashed.filter(|(_, (channel, ..))| channel == name);
+    let worst = crashed.max_by_key(|(_, (_, state, _))| *state == InstanceState::Failed);
+    let (state, cause) =
+        worst.map_or((wanted, String::new()), |(node, (_, state, cause))| (*state, format!("on {node}: {cause}")));
     ChannelStatus {
         name: name.clone(),
         type_ref: channel.instance.type_ref.clone(),
-        state: if channel.instance.started { InstanceState::Started } else { InstanceState::Stopped },
-        cause: String::new(),
+        state,
+        cause,
         n_in,
         n_out,
         counters,
