@@ -18,9 +18,11 @@ pub fn patch(model: &mut Model, changes: &[Change]) {
             add(model, element, after);
         }
     }
-    place_components(model, &by_element);
+    let made = place_components(model, &by_element);
     for (element, changes) in &by_element {
-        set_registers(model, element, changes);
+        if !matches!(element, Element::Component(id) if made.binary_search(id).is_ok()) {
+            set_registers(model, element, changes);
+        }
     }
     for (element, changes) in &by_element {
         if let (Element::Binding(id, port, channel), Some(change)) = (element, here(changes)) {
@@ -76,15 +78,19 @@ struct Placed<'a> {
     bindings: Vec<Binding>,
 }
 
-/// Takes out all components that go or move, and then puts in those that come or have moved: two may swap their places.
-fn place_components(model: &mut Model, by_element: &[(&Element, &[&Change])]) {
+/// Takes out all components that go or move, and then puts in those that come or have moved: two may swap their places. Those that
+/// come are made whole before they are put in; their identities come back, in order.
+fn place_components(model: &mut Model, by_element: &[(&Element, &[&Change])]) -> Vec<ComponentId> {
     let mut placed: Vec<Placed<'_>> = Vec::new();
+    let mut made = Vec::new();
     for (element, changes) in by_element {
         let (Element::Component(id), Some(change)) = (element, here(changes)) else { continue };
         let taken = take(model, *id);
         if let Some(Cell::Place(node, name)) = &change.after {
-            let (component, bindings) =
-                taken.unwrap_or_else(|| (Component { id: *id, ..Component::default() }.into(), Vec::new()));
+            let (component, bindings) = taken.unwrap_or_else(|| {
+                made.push(*id);
+                (new_component(*id, changes), Vec::new())
+            });
             placed.push(Placed { id: *id, node, name, component, bindings });
         }
     }
@@ -100,6 +106,15 @@ fn place_components(model: &mut Model, by_element: &[(&Element, &[&Change])]) {
             model.bindings.insert(Binding { port, channel });
         }
     }
+    made
+}
+
+fn new_component(id: ComponentId, changes: &[&Change]) -> Shared<Component> {
+    let mut component = Component { id, ..Component::default() };
+    for change in changes.iter().filter(|change| change.register != Register::Here) {
+        set_component(&mut component, &change.register, change.after.as_ref());
+    }
+    component.into()
 }
 
 fn take(model: &mut Model, id: ComponentId) -> Option<(Shared<Component>, Vec<Binding>)> {

@@ -22,6 +22,7 @@ impl Places {
         self.0.remove(&id);
     }
 
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }

@@ -34,6 +34,7 @@ pub(crate) fn edited(mut model: Model, edits: &[Edit]) -> Model {
         if model.apply(std::slice::from_ref(edit)).is_err() {
             assert_eq!(model, before, "a refused edit leaves the model as it was");
         }
+        assert_eq!(model.places.len(), model.components().count(), "every component has its place");
     }
     model
 }

@@ -1,8 +1,16 @@
 //! Names as types: a node's name is never mistaken for a channel's. Parsed once at the door, trusted afterwards.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    str::FromStr,
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
+
+mod recent;
 
 /// The most bytes a name may have.
 pub const NAME_MAX_BYTES: usize = 255;
@@ -35,9 +43,36 @@ pub enum InvalidName {
 }
 
 /// A name: letters, digits, `_` and `-`. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Serialize)]
 #[serde(transparent)]
 pub struct Name(Arc<str>);
+
+// Most names that meet are clones of one another: the same text at the same place.
+impl PartialEq for Name {
+    fn eq(&self, other: &Name) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
+}
+
+impl Eq for Name {}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Name) -> Ordering {
+        if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
+    }
+}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Name) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
 
 impl Name {
     /// Parses a name.
@@ -84,7 +119,7 @@ impl<'de> Deserialize<'de> for Name {
                 f.write_str("a name")
             }
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Name, E> {
-                Name::parse(text).map_err(E::custom)
+                recent::name(text).map_err(E::custom)
             }
         }
         deserializer.deserialize_str(Parse)
@@ -224,8 +259,17 @@ impl FromStr for Namespace {
 
 impl<'de> Deserialize<'de> for Namespace {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Namespace, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        Namespace::parse(&text).map_err(serde::de::Error::custom)
+        struct Parse;
+        impl serde::de::Visitor<'_> for Parse {
+            type Value = Namespace;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a namespace")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Namespace, E> {
+                recent::namespace(text).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Parse)
     }
 }
 
@@ -237,6 +281,7 @@ pub struct TypeRef {
     /// The name.
     pub name: TypeName,
     /// The version as its author wrote it: `1`, `2.0.0`.
+    #[serde(deserialize_with = "recent::text")]
     pub version: Arc<str>,
 }
 

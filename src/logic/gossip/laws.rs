@@ -96,7 +96,8 @@ impl World {
         }
         for replica in &self.replicas {
             assert_eq!(*replica.model(), view::build(replica.registers()), "the view follows the registers");
-            let sum = replica.registers().iter().map(|(e, r, entry)| hash::register(e, r, entry));
+            let sum =
+                replica.registers().iter().map(|(e, r, entry)| hash::register(&mut hash::Feed::default(), e, r, entry));
             assert_eq!(replica.registers().sum(), sum.fold(0, u128::wrapping_add), "the sum follows the registers");
         }
     }

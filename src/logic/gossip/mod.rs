@@ -19,6 +19,7 @@ pub mod replica;
 pub mod report;
 mod revise;
 pub mod revision;
+pub mod row;
 pub mod stamp;
 mod view;
 
@@ -35,4 +36,5 @@ pub use registers::Registers;
 pub use replica::{Answer, Delta, Learned, Replica};
 pub use report::{Adoption, InstanceReport, InstanceState, Member, Outcome, Presence, Report, Status};
 pub use revision::{InvalidRevision, Revision, RevisionId, Snapshot, StateDigest, Writes, Written};
+pub use row::Row;
 pub use stamp::{Clock, Origin, Stamp, TooFarAhead};

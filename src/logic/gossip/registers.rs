@@ -4,14 +4,11 @@
 //! the time up to which tombstones are forgotten. What a replica with a floor does not have, and is not newer than the floor,
 //! has been removed.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Bound,
-};
+use std::{collections::BTreeSet, ops::Bound};
 
 use imbl::{OrdMap, OrdSet, ordmap};
 
-use super::{Stamp, hash};
+use super::{Stamp, hash, hash::Feed, row::Row};
 use crate::{
     model::{
         ComponentId, Shared,
@@ -28,9 +25,6 @@ pub struct Entry {
     /// What; `None` for removed.
     pub cell: Option<Cell>,
 }
-
-/// The registers of one element.
-pub type Row = BTreeMap<Register, Entry>;
 
 /// All registers. A clone costs nothing.
 #[derive(Clone, Debug, Default)]
@@ -187,8 +181,9 @@ impl Registers {
 
     /// What [`Registers::sum`] would be with a higher floor.
     pub fn sum_at(&self, floor: Time) -> u128 {
+        let mut feed = Feed::default();
         let forgotten = self.tombstones_until(floor).into_iter().map(|(element, register)| {
-            self.get(&element, &register).map_or(0, |entry| hash::register(&element, &register, entry))
+            self.get(&element, &register).map_or(0, |entry| hash::register(&mut feed, &element, &register, entry))
         });
         forgotten.fold(self.sum, u128::wrapping_sub)
     }
@@ -204,9 +199,11 @@ impl Registers {
             return;
         }
         let mut row = self.rows.get(element).map(|row| Row::clone(row)).unwrap_or_default();
+        row.reserve(entries.len());
+        let mut feed = Feed::default();
         for (register, entry) in entries {
             if let Some(entry) = &entry {
-                self.sum = self.sum.wrapping_add(hash::register(element, &register, entry));
+                self.sum = self.sum.wrapping_add(hash::register(&mut feed, element, &register, entry));
             }
             let cell = entry.as_ref().and_then(|entry| entry.cell.clone());
             let held = match entry {
@@ -214,7 +211,7 @@ impl Registers {
                 None => row.remove(&register),
             };
             if let Some(held) = held {
-                self.sum = self.sum.wrapping_sub(hash::register(element, &register, &held));
+                self.sum = self.sum.wrapping_sub(hash::register(&mut feed, element, &register, &held));
                 self.index(element, &register, held.cell.as_ref(), false);
             }
             self.index(element, &register, cell.as_ref(), true);

@@ -183,21 +183,25 @@ impl Replica {
             .collect();
         let touched = won.iter().map(|(element, registers)| (*element, registers.iter()));
         let changes = view::changes(&self.registers, &registers, touched);
-        self.commit(revision, writes, registers, &changes)
+        self.commit(revision, writes, registers, &changes, None)
     }
 
-    /// Makes a merge the replica's state.
+    /// Makes a merge the replica's state; `shown` is the model that shows with it, where that is known already.
     pub(super) fn commit(
         &mut self,
         revision: &Arc<Revision>,
         writes: &Writes,
         registers: Registers,
         changes: &[Change],
+        shown: Option<Model>,
     ) -> Learned {
         let stamp = revision.stamp;
         self.clock.observe(stamp);
         let old = mem::replace(&mut self.registers, registers);
-        change::patch(&mut self.model, changes);
+        match shown {
+            Some(shown) => self.model = shown,
+            None => change::patch(&mut self.model, changes),
+        }
         self.history.insert(Arc::clone(revision), Some(Arc::clone(writes)), &self.registers, &self.model);
         let mut conflicts = Vec::new();
         if !self.history.is_known_by(revision) {

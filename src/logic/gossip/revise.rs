@@ -52,10 +52,11 @@ impl Replica {
         push: Push,
         rolls_back_to: Option<RevisionId>,
     ) -> Result<(Pushed, Option<Delta>), PushRefused> {
+        let digest_before = self.digest();
         let base = push.base.unwrap_or_else(|| self.snapshot());
-        if push.compare_and_swap && base.digest != self.digest() {
+        if push.compare_and_swap && base.digest != digest_before {
             let current = self.history.latest().map(|revision| revision.id.clone());
-            return Err(PushRefused::Moved { current, digest: self.digest() });
+            return Err(PushRefused::Moved { current, digest: digest_before });
         }
         let wanted = change::diff(&base.model, &push.wanted);
         let mut clock = self.clock.clone();
@@ -84,7 +85,9 @@ impl Replica {
         };
         revision.digest = self.digest_of(registers.sum().wrapping_add(hash::revision(&revision)));
         let revision = Arc::new(revision);
-        let learned = self.commit(&revision, &writes, registers, &changes);
+        // The usual case: nothing is hidden and nothing comes to light, so what is wanted is what shows.
+        let shown = (base.digest == digest_before && is_all(&changes, &writes)).then_some(push.wanted);
+        let learned = self.commit(&revision, &writes, registers, &changes, shown);
         let pushed = Pushed {
             revision: Some(revision.id.clone()),
             n_changes,
@@ -147,6 +150,13 @@ impl Replica {
         let touched = writes.iter().map(|row| (&row.element, row.cells.iter().map(|(register, _)| register)));
         view::changes(&self.registers, registers, touched)
     }
+}
+
+/// Whether writes show, one and all, and nothing else changes with them.
+fn is_all(changes: &[Change], writes: &[Written]) -> bool {
+    let cells =
+        writes.iter().flat_map(|row| row.cells.iter().map(move |(register, cell)| (&row.element, register, cell)));
+    changes.iter().map(|change| (&change.element, &change.register, &change.after)).eq(cells)
 }
 
 /// A revision before it is one.

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use uhlc::{ID, NTP64, Timestamp};
+use uhlc::NTP64;
 
 use crate::words::{NodeName, Time};
 
@@ -35,24 +35,25 @@ impl fmt::Debug for Origin {
 
 /// When a write was made, and by whom: totally ordered, and later than everything its author had seen.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Stamp(Timestamp);
+pub struct Stamp {
+    ntp: u64,
+    origin: Origin,
+}
 
 impl Stamp {
     /// A stamp of given parts.
     pub fn new(ntp: u64, origin: Origin) -> Stamp {
-        let id = ID::try_from(origin.0.max(1)).expect("not zero");
-        Stamp(Timestamp::new(NTP64(ntp), id))
+        Stamp { ntp, origin: Origin(origin.0.max(1)) }
     }
 
     /// Who stamped.
     pub fn origin(&self) -> Origin {
-        let bytes = self.0.get_id().to_le_bytes();
-        Origin(u64::from_le_bytes(bytes[..8].try_into().expect("an identity has 16 bytes")))
+        self.origin
     }
 
     /// The time in 2^-32 seconds since the epoch.
     pub fn ntp(&self) -> u64 {
-        self.0.get_time().as_u64()
+        self.ntp
     }
 
     /// The time of day, rounded to microseconds.

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Stamp,
-    registers::{Entry, Registers, Row},
+    registers::{Entry, Registers},
+    row::Row,
 };
 use crate::{
     model::{
@@ -153,9 +154,21 @@ fn compare(old: &Registers, new: &Registers, element: &Element, touched: &Touche
     };
     match touched {
         Touched::Some(registers) => registers.iter().for_each(compare),
+        Touched::All if row_of_old.is_none() => {
+            let shown = row_of_new.into_iter().flat_map(Row::iter).filter_map(|(register, entry)| {
+                let cell = entry.cell.as_ref().filter(|cell| shows(new, element, register, cell))?;
+                Some((register, cell))
+            });
+            changes.extend(shown.map(|(register, cell)| Change {
+                element: element.clone(),
+                register: register.clone(),
+                before: None,
+                after: Some(cell.clone()),
+            }));
+        }
         Touched::All => {
             row_of_old.into_iter().flat_map(Row::keys).for_each(&mut compare);
-            let is_new = |register: &&Register| row_of_old.is_none_or(|row| !row.contains_key(*register));
+            let is_new = |register: &&Register| row_of_old.is_none_or(|row| !row.contains_key(register));
             row_of_new.into_iter().flat_map(Row::keys).filter(is_new).for_each(compare);
         }
     }
@@ -243,7 +256,7 @@ impl Affected<'_> {
     fn rivals_of(&mut self, id: ComponentId) {
         for (node, name) in [self.old, self.new].into_iter().filter_map(|registers| place(registers, id)) {
             for registers in [self.old, self.new] {
-                for rival in registers.rivals(node, name) {
+                for rival in registers.rivals(node, name).filter(|rival| *rival != id) {
                     self.element(&Element::Component(rival));
                 }
             }

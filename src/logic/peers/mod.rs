@@ -22,7 +22,7 @@ pub use peer::{Address, DownReason, Peer, PeerEvent, RefuseReason, Role, Sightin
 use crate::words::Time;
 
 /// The wire protocol. Two nodes of different protocols refuse each other with the reason; raise it when frames change.
-pub const PROTOCOL: u16 = 1;
+pub const PROTOCOL: u16 = 2;
 
 /// Strangers remembered so that each is told of once; beyond it the memory starts afresh, and somebody may be told of again.
 const REFUSED_MAX: usize = 1024;

@@ -31,6 +31,7 @@ pub fn diff(running: &Model, wanted: &Model, node: &NodeName) -> Vec<Adaptation>
         needed: BTreeSet::new(),
         replaced: BTreeSet::new(),
         touched: BTreeMap::new(),
+        own: BTreeMap::new(),
         loaded: BTreeSet::new(),
     };
     diff.nodes();
@@ -53,6 +54,8 @@ struct Diff<'a> {
     replaced: BTreeSet<ComponentName>,
     /// Bindings that may have changed, by channel.
     touched: BTreeMap<&'a ChannelName, BTreeSet<&'a Binding>>,
+    /// Whether one of the node's components was or is bound to a channel, for those that were asked about.
+    own: BTreeMap<&'a ChannelName, bool>,
     /// The units that are loaded.
     loaded: BTreeSet<UnitRef>,
 }
@@ -131,15 +134,29 @@ impl<'a> Diff<'a> {
         {
             return;
         }
-        for model in [self.running, self.wanted].into_iter().filter(|model| !model.bindings.is_empty()) {
-            self.touch(model.bindings.of_component(node, name));
+        // Where it is not, only what dangles there is not found by comparing the bindings.
+        let models = [(self.running, before.is_some()), (self.wanted, after.is_some())];
+        let stays = before.is_some() && after.is_some();
+        for (model, is_there) in models {
+            if (stays || !is_there) && !model.bindings.is_empty() {
+                self.touch(model.bindings.of_component(node, name));
+            }
         }
     }
 
     fn touch(&mut self, bindings: impl Iterator<Item = &'a Binding>) {
         for binding in bindings {
-            self.touched.entry(&binding.channel).or_default().insert(binding);
+            if self.is_own(&binding.channel) {
+                self.touched.entry(&binding.channel).or_default().insert(binding);
+            }
         }
+    }
+
+    /// Whether the node had or has an end on a channel: of others it knows nothing.
+    fn is_own(&mut self, channel: &'a ChannelName) -> bool {
+        let models = [self.running, self.wanted];
+        let is_on = |model: &Model| model.bindings.of_channel_on(channel, self.node).next().is_some();
+        *self.own.entry(channel).or_insert_with(|| models.into_iter().any(is_on))
     }
 
     fn own_node(&mut self, before: Option<&'a Shared<Node>>, after: Option<&'a Shared<Node>>) {
@@ -181,7 +198,9 @@ impl<'a> Diff<'a> {
             SetItem::Add(binding) | SetItem::Remove(binding) => binding,
         }));
         for (name, ..) in self.running.channels.diff(&self.wanted.channels).map(pair) {
-            self.touched.entry(name).or_default();
+            if self.is_own(name) {
+                self.touched.entry(name).or_default();
+            }
         }
         if self.thorough {
             self.touch(before.iter().chain(after.iter()));
