@@ -8,7 +8,7 @@ use enact_lab::{
 
 #[test]
 fn starts_and_stops_that_hang_are_given_up_one_after_another() {
-    let mut group = Group::new("hangs").with("ENACT_LIMITS_STEP", "1s").with("ENACT_WORKERS", "2");
+    let mut group = Group::new("hangs").with("ENACT_LIMITS_STEP", "1s").with("ENACT_WORKERS", "8");
     let mut node = group.start("node1");
     group.apply(&node, &format!("{TICKS}{}", counters(&["node1"]))).ok();
     let n_rounds = scale(1, 10);
