@@ -1,33 +1,39 @@
-//! The inbox of a link: a task per peer that takes frames in batches, reads messages from them, and puts each where it belongs.
+//! What comes over a link, on its way to the services: read and delivered on the thread that brought it, so that nobody has to be
+//! woken but the one whom it is for. Where a service has no room, a task waits for it.
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    future,
+    sync::{Arc, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
 use bytes::Bytes;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::time::Instant;
 
 use super::{
-    envelope::Envelope,
-    service::{Incoming, Reply, ReplyTo, ServiceId, Undelivered},
+    Incoming,
+    envelope::{Envelope, Head},
+    inbox::{Parcel, Run, Undelivered},
+    service::{Reply, ServiceId},
     shared::Shared,
     wire::Wire,
 };
-use crate::logic::link::{Assembler, Header, Lane};
+use crate::logic::link::{Assembler, Header, Lane, RECORD_HEAD, Record};
 
 /// How long a lane waits for a service whose queue is full. Longer than any healthy service needs to take one message; while it
 /// waits the sender is held back, and other messages of the lane wait too.
 const STALL_MAX: Duration = Duration::from_secs(1);
-/// Frames taken from the inbox at once.
-const BATCH: usize = 64;
 
-/// A frame as the inbox holds it.
-pub(super) type Frame = (Header, Bytes);
+/// What came over a link and is not with the services yet.
+pub(super) struct Arrivals {
+    lanes: [LaneArrivals; 2],
+    ready: Vec<(Lane, Bytes)>,
+    n_resets_known: u64,
+}
 
-/// One lane of one peer, on its way to the services.
-struct Arrivals {
+/// One lane of one peer.
+struct LaneArrivals {
     lane: Lane,
     assembler: Assembler,
     backlog: VecDeque<Step>,
@@ -38,123 +44,213 @@ struct Arrivals {
 }
 
 enum Step {
-    Tell(ServiceId, Incoming),
+    Deliver(ServiceId, Parcel),
     /// What came before is dealt with: so many bytes may be granted again.
     Consumed(usize),
 }
 
-/// Runs until the link is closed and its inbox with it.
-pub(super) async fn inbox(shared: Arc<Shared>, wire: Arc<Wire>, mut frames: mpsc::Receiver<Frame>) {
-    let (mut batch, mut ready) = (Vec::with_capacity(BATCH), Vec::new());
-    let [mut control, mut bulk] = Lane::ALL.map(Arrivals::new);
-    let mut n_resets_known = 0;
+impl Default for Arrivals {
+    fn default() -> Arrivals {
+        Arrivals { lanes: Lane::ALL.map(LaneArrivals::new), ready: Vec::new(), n_resets_known: 0 }
+    }
+}
+
+fn lock(wire: &Wire) -> MutexGuard<'_, Arrivals> {
+    wire.arrivals.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes a frame of a link. Called on the network's own threads: nothing here waits or sends.
+pub(super) fn arrived(shared: &Shared, wire: &Arc<Wire>, header: &Header, payload: Bytes) {
+    let mut arrivals = lock(wire);
+    let Arrivals { lanes, ready, n_resets_known } = &mut *arrivals;
+    let (is_ours, n_resets) = wire.receive(header, payload, ready);
+    if n_resets != *n_resets_known {
+        // What came before has no end: what comes now is not the rest of it.
+        *n_resets_known = n_resets;
+        lanes.iter_mut().for_each(|lane| lane.assembler = Assembler::new(lane.lane));
+    }
+    shared.strange_frames.fetch_add(u64::from(!is_ours), Relaxed);
+    for (lane, payload) in ready.drain(..) {
+        lanes[lane as usize].take(shared, wire, &payload);
+    }
+    if lanes.iter().any(|lane| lane.stalled.is_some()) {
+        wire.stalled.notify_one();
+    }
+}
+
+/// Waits for services that have no room, until the link is closed.
+pub(super) async fn stalls(shared: Arc<Shared>, wire: Arc<Wire>) {
     loop {
-        tokio::select! {
-            biased;
-            () = control.room(&shared), if control.stalled.is_some() => control.go_on(&shared, &wire),
-            () = bulk.room(&shared), if bulk.stalled.is_some() => bulk.go_on(&shared, &wire),
-            n_frames = frames.recv_many(&mut batch, BATCH) => {
-                if n_frames == 0 {
-                    return;
-                }
-                let (n_strange, n_resets) = wire.receive(batch.drain(..), &mut ready);
-                if n_resets != n_resets_known {
-                    // What came before has no end: what comes now is not the rest of it.
-                    n_resets_known = n_resets;
-                    control.assembler = Assembler::new(control.lane);
-                    bulk.assembler = Assembler::new(bulk.lane);
-                }
-                shared.strange_frames.fetch_add(n_strange, Relaxed);
-                for (lane, payload) in ready.drain(..) {
-                    let arrivals = if lane == Lane::Control { &mut control } else { &mut bulk };
-                    arrivals.take(&shared, &wire, payload);
-                }
+        wire.stalled.notified().await;
+        loop {
+            if wire.is_closed() {
+                return;
             }
+            let [control, bulk] = lock(&wire).lanes.each_ref().map(|lane| lane.stalled);
+            if control.is_none() && bulk.is_none() {
+                break;
+            }
+            let lane = tokio::select! {
+                () = room(&shared, control) => Lane::Control,
+                () = room(&shared, bulk) => Lane::Bulk,
+                () = wire.stalled.notified() => continue,
+            };
+            lock(&wire).lanes[lane as usize].go_on(&shared, &wire);
         }
     }
 }
 
-impl Arrivals {
-    fn new(lane: Lane) -> Arrivals {
+/// Waits until a service has room, or has been given up.
+async fn room(shared: &Shared, stalled: Option<(ServiceId, Instant)>) {
+    let Some((service, until)) = stalled else { return future::pending().await };
+    if let Some(queue) = shared.services.queue(service) {
+        let _ = tokio::time::timeout_at(until, queue.has_room()).await;
+    }
+}
+
+impl LaneArrivals {
+    fn new(lane: Lane) -> LaneArrivals {
         let (backlog, assembler) = (VecDeque::new(), Assembler::new(lane));
-        Arrivals { lane, assembler, backlog, stalled: None, stuck: None }
+        LaneArrivals { lane, assembler, backlog, stalled: None, stuck: None }
     }
 
     /// Reads the messages of a payload and delivers them, or puts them behind those that wait.
-    fn take(&mut self, shared: &Arc<Shared>, wire: &Arc<Wire>, payload: Bytes) {
-        let n_bytes = payload.len();
-        let mut messages = Vec::with_capacity(n_bytes / 48);
-        let mut fault = self.assembler.read(payload, |message| messages.push(message)).err().map(|e| e.to_string());
-        wire.received.fetch_add(messages.len() as u64, Relaxed);
-        for message in messages {
-            match Envelope::read(message) {
-                Ok(Envelope::Tell { service, body }) => {
-                    let message = Incoming { from: wire.peer.clone(), body, reply: None };
-                    self.backlog.push_back(Step::Tell(service, message));
-                }
-                Ok(Envelope::Ask { service, ask, body }) => {
-                    let reply = Some(ReplyTo::there(wire.clone(), self.lane, ask));
-                    self.backlog.push_back(Step::Tell(service, Incoming { from: wire.peer.clone(), body, reply }));
-                }
-                Ok(Envelope::Reply { ask, reply }) => shared.asks.replied(&wire.peer, ask, reply),
-                Err(error) => fault = fault.or(Some(error.to_string())),
+    fn take(&mut self, shared: &Shared, wire: &Arc<Wire>, payload: &Bytes) {
+        let LaneArrivals { lane, assembler, backlog, .. } = self;
+        let mut runs = Runs { wire, lane: *lane, payload, backlog, open: None };
+        let (mut n_messages, mut fault) = (0, None);
+        let read = assembler.records(payload, |record| {
+            n_messages += 1;
+            if let Err(error) = runs.add(shared, record) {
+                fault = Some(error);
             }
-        }
-        if let Some(detail) = fault {
+        });
+        runs.seal();
+        wire.received.fetch_add(n_messages, Relaxed);
+        if let Some(detail) = fault.or(read.err().map(|error| error.to_string())) {
             shared.garbage(wire.peer.name.as_str(), detail);
         }
-        self.backlog.push_back(Step::Consumed(n_bytes));
+        self.backlog.push_back(Step::Consumed(payload.len()));
         if self.stalled.is_none() {
             self.go_on(shared, wire);
         }
     }
 
-    /// Waits until the service at the head of the backlog has room, or has been given up.
-    async fn room(&self, shared: &Shared) {
-        let Some((service, until)) = self.stalled else { return };
-        let sender = shared.services.open().sender(service);
-        if let Some(sender) = sender {
-            // Not the permit but the news counts: the next delivery takes the room, or waits again.
-            let _ = tokio::time::timeout_at(until, sender.reserve()).await;
-        }
-    }
-
     /// Delivers what waits, until a service has no room.
-    fn go_on(&mut self, shared: &Arc<Shared>, wire: &Arc<Wire>) {
+    fn go_on(&mut self, shared: &Shared, wire: &Arc<Wire>) {
         let mut before = self.stalled.take();
-        let services = shared.services.open();
         while let Some(step) = self.backlog.pop_front() {
-            let (service, message) = match step {
-                Step::Tell(service, message) => (service, message),
+            let (service, parcel) = match step {
+                Step::Deliver(service, parcel) => (service, parcel),
                 Step::Consumed(n_bytes) => {
                     wire.consumed(self.lane, n_bytes);
                     continue;
                 }
             };
-            match services.deliver(service, message) {
+            let n_messages = parcel.len();
+            let (left, why) = match shared.services.deliver(service, parcel) {
                 Ok(()) => {
                     // It is slow, but it lives: the next wait begins anew.
                     before = None;
                     self.stuck = self.stuck.filter(|stuck| *stuck != service);
+                    continue;
                 }
-                Err(Undelivered::NoService(message)) => refuse(shared, message, Reply::NoService),
-                Err(Undelivered::Full(message)) if message.reply.is_some() || self.stuck == Some(service) => {
-                    refuse(shared, message, Reply::Busy);
+                Err(Undelivered::NoService(parcel)) => {
+                    self.refuse_first(shared, service, parcel, Reply::NoService);
+                    continue;
                 }
-                Err(Undelivered::Full(message)) => {
-                    let now = Instant::now();
-                    let until = before.filter(|(stalled, _)| *stalled == service).map_or(now + STALL_MAX, |(_, at)| at);
-                    if now >= until {
-                        tracing::warn!(peer = %wire.peer, ?service, "a service does not take its messages: they are dropped");
-                        self.stuck = Some(service);
-                        refuse(shared, message, Reply::Busy);
-                        continue;
-                    }
-                    self.backlog.push_front(Step::Tell(service, message));
-                    self.stalled = Some((service, until));
-                    return;
-                }
+                Err(Undelivered::Full(parcel)) => (parcel, Reply::Busy),
+            };
+            if left.len() < n_messages {
+                before = None;
+                self.stuck = self.stuck.filter(|stuck| *stuck != service);
             }
+            if left.next_is_request() || self.stuck == Some(service) {
+                self.refuse_first(shared, service, left, why);
+                continue;
+            }
+            let now = Instant::now();
+            let until = before.filter(|(stalled, _)| *stalled == service).map_or(now + STALL_MAX, |(_, at)| at);
+            if now >= until {
+                tracing::warn!(peer = %wire.peer, ?service, "a service does not take its messages: they are dropped");
+                self.stuck = Some(service);
+                self.refuse_first(shared, service, left, why);
+                continue;
+            }
+            self.backlog.push_front(Step::Deliver(service, left));
+            self.stalled = Some((service, until));
+            return;
+        }
+    }
+
+    /// Refuses one message; what came with it is tried next.
+    fn refuse_first(&mut self, shared: &Shared, service: ServiceId, parcel: Parcel, why: Reply) {
+        let (first, rest) = parcel.split_first();
+        if let Some(message) = first {
+            refuse(shared, message, why);
+        }
+        if let Some(rest) = rest {
+            self.backlog.push_front(Step::Deliver(service, rest));
+        }
+    }
+}
+
+/// Gathers messages for the same service that stand one after the other in a payload.
+struct Runs<'a> {
+    wire: &'a Arc<Wire>,
+    lane: Lane,
+    payload: &'a Bytes,
+    backlog: &'a mut VecDeque<Step>,
+    /// The service, where the records begin and end, and how many there are.
+    open: Option<(ServiceId, usize, usize, usize)>,
+}
+
+impl Runs<'_> {
+    fn add(&mut self, shared: &Shared, record: Record) -> Result<(), String> {
+        let place = match record {
+            Record::Whole(place) => place,
+            Record::Joined(message) => return self.one(shared, message),
+        };
+        match Head::read(&self.payload[place.clone()]) {
+            Ok((Head::Tell { service } | Head::Ask { service, .. }, _)) => {
+                match &mut self.open {
+                    Some((open, _, end, n)) if *open == service && *end + RECORD_HEAD == place.start => {
+                        *end = place.end;
+                        *n += 1;
+                    }
+                    _ => {
+                        self.seal();
+                        self.open = Some((service, place.start - RECORD_HEAD, place.end, 1));
+                    }
+                }
+                Ok(())
+            }
+            Ok((Head::Reply { .. }, _)) => self.one(shared, self.payload.slice(place)),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// A message for itself: a reply, or one that came in pieces.
+    fn one(&mut self, shared: &Shared, message: Bytes) -> Result<(), String> {
+        let envelope = match Envelope::read(message).map_err(|error| error.to_string())? {
+            Envelope::Reply { ask, reply } => {
+                shared.asks.replied(&self.wire.peer, ask, reply);
+                return Ok(());
+            }
+            envelope => envelope,
+        };
+        self.seal();
+        let service = envelope.service();
+        if let (Some(service), Some(message)) = (service, envelope.incoming(self.wire, self.lane)) {
+            self.backlog.push_back(Step::Deliver(service, Parcel::One(message)));
+        }
+        Ok(())
+    }
+
+    fn seal(&mut self) {
+        if let Some((service, start, end, n_messages)) = self.open.take() {
+            let run = Run::new(self.wire.clone(), self.lane, self.payload.slice(start..end), n_messages);
+            self.backlog.push_back(Step::Deliver(service, Parcel::Run(run)));
         }
     }
 }

@@ -1,13 +1,31 @@
 //! What stands before the body of each message on a link: tell, request or reply, and for whom. By hand, for it is on the path of
 //! every message.
 
-use bytes::Bytes;
+use std::sync::Arc;
 
-use super::service::{Reply, ServiceId};
+use bytes::{Buf, Bytes};
+
+use super::{
+    service::{Incoming, Reply, ReplyTo, ServiceId},
+    wire::Wire,
+};
+use crate::logic::link::Lane;
 
 const TELL: u8 = 0;
 const ASK: u8 = 1;
 const REPLY: u8 = 2;
+
+const TELL_LEN: usize = 9;
+const ASK_LEN: usize = 17;
+const REPLY_LEN: usize = 10;
+
+/// What stands before the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Head {
+    Tell { service: ServiceId },
+    Ask { service: ServiceId, ask: u64 },
+    Reply { ask: u64, code: u8 },
+}
 
 /// A message as it comes from a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,21 +42,21 @@ pub(super) struct InvalidEnvelope {
     len: usize,
 }
 
-pub(super) fn tell_head(service: ServiceId) -> [u8; 9] {
-    let mut head = [TELL; 9];
+pub(super) fn tell_head(service: ServiceId) -> [u8; TELL_LEN] {
+    let mut head = [TELL; TELL_LEN];
     head[1..].copy_from_slice(&service.0.to_le_bytes());
     head
 }
 
-pub(super) fn ask_head(service: ServiceId, ask: u64) -> [u8; 17] {
-    let mut head = [ASK; 17];
+pub(super) fn ask_head(service: ServiceId, ask: u64) -> [u8; ASK_LEN] {
+    let mut head = [ASK; ASK_LEN];
     head[1..9].copy_from_slice(&service.0.to_le_bytes());
     head[9..].copy_from_slice(&ask.to_le_bytes());
     head
 }
 
 /// The head and the body of a reply.
-pub(super) fn reply(ask: u64, reply: Reply) -> ([u8; 10], Bytes) {
+pub(super) fn reply(ask: u64, reply: Reply) -> ([u8; REPLY_LEN], Bytes) {
     let (code, body) = match reply {
         Reply::Done(body) => (0, body),
         Reply::Refused(text) => (1, text.into()),
@@ -47,40 +65,68 @@ pub(super) fn reply(ask: u64, reply: Reply) -> ([u8; 10], Bytes) {
         // The last two do not go over the wire; for the asker the request was dropped.
         Reply::Dropped | Reply::PeerDown | Reply::Closed => (2, Bytes::new()),
     };
-    let mut head = [REPLY; 10];
+    let mut head = [REPLY; REPLY_LEN];
     head[1..9].copy_from_slice(&ask.to_le_bytes());
     head[9] = code;
     (head, body)
 }
 
+impl Head {
+    /// Reads the head of a message; with it comes where the body begins.
+    pub(super) fn read(message: &[u8]) -> Result<(Head, usize), InvalidEnvelope> {
+        let invalid = InvalidEnvelope { len: message.len() };
+        let number = |at: usize| -> Option<u64> { Some(u64::from_le_bytes(message.get(at..at + 8)?.try_into().ok()?)) };
+        let first = number(1).ok_or(invalid.clone())?;
+        match message[0] {
+            TELL => Ok((Head::Tell { service: ServiceId(first) }, TELL_LEN)),
+            ASK => Ok((Head::Ask { service: ServiceId(first), ask: number(9).ok_or(invalid)? }, ASK_LEN)),
+            REPLY => Ok((Head::Reply { ask: first, code: *message.get(9).ok_or(invalid)? }, REPLY_LEN)),
+            _ => Err(invalid),
+        }
+    }
+}
+
 impl Envelope {
     /// Reads a message.
     pub(super) fn read(mut message: Bytes) -> Result<Envelope, InvalidEnvelope> {
-        let invalid = InvalidEnvelope { len: message.len() };
-        let number = |at: usize, message: &Bytes| -> Option<u64> {
-            Some(u64::from_le_bytes(message.get(at..at + 8)?.try_into().ok()?))
-        };
-        let first = number(1, &message).ok_or(invalid.clone())?;
-        match message[0] {
-            TELL => Ok(Envelope::Tell { service: ServiceId(first), body: message.split_off(9) }),
-            ASK => {
-                let ask = number(9, &message).ok_or(invalid)?;
-                Ok(Envelope::Ask { service: ServiceId(first), ask, body: message.split_off(17) })
-            }
-            REPLY => {
-                let code = *message.get(9).ok_or(invalid.clone())?;
-                let body = message.split_off(10);
+        let (head, body_at) = Head::read(&message)?;
+        let len = message.len();
+        message.advance(body_at);
+        let body = message;
+        Ok(match head {
+            Head::Tell { service } => Envelope::Tell { service, body },
+            Head::Ask { service, ask } => Envelope::Ask { service, ask, body },
+            Head::Reply { ask, code } => {
                 let reply = match code {
                     0 => Reply::Done(body),
                     1 => Reply::Refused(String::from_utf8_lossy(&body).into_owned()),
                     2 => Reply::Dropped,
                     3 => Reply::NoService,
                     4 => Reply::Busy,
-                    _ => return Err(invalid),
+                    _ => return Err(InvalidEnvelope { len }),
                 };
-                Ok(Envelope::Reply { ask: first, reply })
+                Envelope::Reply { ask, reply }
             }
-            _ => Err(invalid),
+        })
+    }
+
+    /// Whom it is for; a reply is for whoever asked.
+    pub(super) fn service(&self) -> Option<ServiceId> {
+        match self {
+            Envelope::Tell { service, .. } | Envelope::Ask { service, .. } => Some(*service),
+            Envelope::Reply { .. } => None,
+        }
+    }
+
+    /// The message for a service, with the way back for its reply.
+    pub(super) fn incoming(self, wire: &Arc<Wire>, lane: Lane) -> Option<Incoming> {
+        let from = wire.peer.clone();
+        match self {
+            Envelope::Tell { body, .. } => Some(Incoming { from, body, reply: None }),
+            Envelope::Ask { ask, body, .. } => {
+                Some(Incoming { from, body, reply: Some(ReplyTo::there(wire.clone(), lane, ask)) })
+            }
+            Envelope::Reply { .. } => None,
         }
     }
 }

@@ -25,9 +25,6 @@ use crate::{
 
 /// What the network tells, waiting for the task; a whole fleet that appears at once fits. What is beyond comes again.
 const TOLD_MAX: usize = 8192;
-/// Frames that wait for the inbox of one peer. More than a window of data and its acknowledgements; beyond it they are dropped
-/// and sent again by the peer.
-const FRAMES_MAX: usize = 8192;
 /// Greetings to peers without a link.
 const GREETINGS_MAX: usize = 256;
 /// How often the view of who is alive is looked at.
@@ -65,7 +62,7 @@ impl Mesh {
                     sender.send(&address, Lane::Control, frame);
                 }
             };
-            engine.spawn_outbox(None, Box::pin(task));
+            engine.spawn_outbox(Box::pin(task));
         }
         // Set once, here: whoever made a mesh starts it.
         let _ = self.shared.closer.set(engine.closer());
@@ -102,7 +99,7 @@ impl Mesh {
 
     fn numbered(&self) -> Vec<(u64, Arc<Wire>)> {
         let wires = self.shared.wires.read().unwrap_or_else(PoisonError::into_inner);
-        wires.iter().map(|(number, (_, wire))| (*number, wire.clone())).collect()
+        wires.iter().map(|(number, wire)| (*number, wire.clone())).collect()
     }
 
     fn told(&mut self, told: Told, effects: &mut Vec<Effect>) {
@@ -148,20 +145,19 @@ impl Mesh {
 
     fn wire(&self, link: u64) -> Option<Arc<Wire>> {
         let wires = self.shared.wires.read().unwrap_or_else(PoisonError::into_inner);
-        wires.get(&link).map(|(_, wire)| wire.clone())
+        wires.get(&link).cloned()
     }
 
     fn open(&self, engine: &Arc<dyn Engine>, link: u64, peer: Peer, address: Address) {
         let wire = Arc::new(Wire::new(link, peer, address, self.shared.limits, self.shared.ticks));
-        let (sender, frames) = mpsc::channel(FRAMES_MAX);
-        self.shared.wires.write().unwrap_or_else(PoisonError::into_inner).insert(link, (sender, wire.clone()));
-        engine.spawn_outbox(Some(&wire.address), Box::pin(wire.clone().outbox(engine.clone())));
-        engine.spawn(Box::pin(dispatch::inbox(self.shared.clone(), wire, frames)));
+        self.shared.wires.write().unwrap_or_else(PoisonError::into_inner).insert(link, wire.clone());
+        engine.spawn_outbox(Box::pin(wire.clone().outbox(engine.clone())));
+        engine.spawn(Box::pin(dispatch::stalls(self.shared.clone(), wire)));
     }
 
     fn close(&self, link: u64) {
         let removed = self.shared.wires.write().unwrap_or_else(PoisonError::into_inner).remove(&link);
-        if let Some((_, wire)) = removed {
+        if let Some(wire) = removed {
             let n_messages = wire.end();
             self.lost(&wire.peer, n_messages);
         }
@@ -231,7 +227,7 @@ impl Mesh {
     fn end(&self) {
         self.up_mut(HashMap::clear);
         let wires = std::mem::take(&mut *self.shared.wires.write().unwrap_or_else(PoisonError::into_inner));
-        for (_, wire) in wires.values() {
+        for wire in wires.values() {
             wire.end();
         }
     }

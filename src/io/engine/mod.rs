@@ -8,6 +8,7 @@ pub mod codec;
 pub mod config;
 mod dispatch;
 mod envelope;
+mod inbox;
 mod mesh;
 pub mod router;
 mod service;
@@ -19,6 +20,8 @@ pub mod zenoh;
 #[cfg(test)]
 mod router_tests;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
@@ -29,8 +32,9 @@ pub use crate::logic::{
     link::Lane,
     peers::{Address, DownReason, PROTOCOL, Peer, PeerEvent, RefuseReason, Role, Sighting},
 };
+pub use inbox::{INBOX_MAX, Inbox};
 pub use router::{AskError, PeerStats, Router, SendError, Stats};
-pub use service::{INBOX_MAX, Incoming, ReplyTo, ServiceId};
+pub use service::{Incoming, ReplyTo, ServiceId};
 pub use zenoh::{Config, start};
 
 /// The largest message, in bytes: what does not fit in a frame is cut and put together again up to this size.
@@ -109,13 +113,15 @@ pub enum NetworkEvent {
 /// The seam to the network: moves frames, shows who is there, promises little. A frame may be lost, doubled, late, or out of
 /// order; the links above put that right.
 pub trait Engine: Send + Sync + 'static {
-    /// Sends a frame. May block for a short time (bounded by the engine's own limits), hence only ever called from a task
-    /// given to [`Engine::spawn_outbox`]. No error: a frame that cannot be sent is a lost frame.
+    /// Sends a frame to somebody there is no [`Way`] to. May block for a short time (bounded by the engine's own limits), hence
+    /// only ever called from a task given to [`Engine::spawn_outbox`]. No error: a frame that cannot be sent is a lost frame.
     fn send(&self, to: &Address, lane: Lane, frame: Bytes);
 
-    /// Runs a task that calls [`Engine::send`], in a place where its blocking delays nobody else. Most or all of what it sends
-    /// goes to `to`, when that is given.
-    fn spawn_outbox(&self, to: Option<&Address>, task: BoxFuture<'static, ()>);
+    /// Opens the way to a peer that many frames will go to. May block, like [`Engine::send`].
+    fn open_way(&self, to: &Address) -> Way;
+
+    /// Runs a task that calls [`Engine::send`] or a [`Way`], in a place where its blocking delays nobody else.
+    fn spawn_outbox(&self, task: BoxFuture<'static, ()>);
 
     /// Runs any other task of the layer above; never blocks.
     fn spawn(&self, task: BoxFuture<'static, ()>);
@@ -129,3 +135,7 @@ pub trait Engine: Send + Sync + 'static {
 
 /// Makes an engine leave the network, without waiting for that: the receiver tells when it is done. May be called anywhere.
 pub type Closer = Box<dyn Fn() -> oneshot::Receiver<()> + Send + Sync>;
+
+/// Sends a frame to a peer. Blocks for a short time while the network's queue for the lane is full; returns at once when nothing
+/// is under way on the lane. Does not own the engine: the last of it may have to go on a thread of its own.
+pub type Way = Arc<dyn Fn(Lane, Bytes) + Send + Sync>;

@@ -7,11 +7,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, oneshot};
 
 use super::{
-    Incoming, Lane, MESSAGE_MAX_BYTES, Peer, PeerEvent, ReplyTo, Role, ServiceId, envelope,
-    service::{Reply, Undelivered},
+    Inbox, Incoming, Lane, MESSAGE_MAX_BYTES, Peer, PeerEvent, ReplyTo, Role, ServiceId, envelope,
+    inbox::{Parcel, Undelivered},
+    service::Reply,
     shared::{Shared, Standing},
     wire::Wire,
 };
@@ -195,7 +196,7 @@ impl Router {
     /// queue is full, requests are answered with [`AskError::Busy`]; tells of a peer hold their lane back, and are dropped and
     /// counted when not one was taken for a second. Serving a name again replaces the former receiver; dropping the receiver
     /// ends the service.
-    pub fn serve(&self, service: impl Into<ServiceId>) -> mpsc::Receiver<Incoming> {
+    pub fn serve(&self, service: impl Into<ServiceId>) -> Inbox {
         self.shared().services.serve(service.into())
     }
 
@@ -209,8 +210,9 @@ impl Router {
         if *to == shared.me.name {
             return self.deliver_here(service, body, None);
         }
-        self.with_wire(to, |wire| wire.push(lane, &envelope::tell_head(service), &body))?
-            .map_err(|_| SendError::Full { to: to.clone() })
+        let pushed = self.with_wire(to, |wire| wire.push(lane, &envelope::tell_head(service), &body))?;
+        pushed.map_err(|_| SendError::Full { to: to.clone() })?.go();
+        Ok(())
     }
 
     /// Sends a message to a service of every other node that is up (not to consoles). Gives back who did not get it, and why.
@@ -251,7 +253,7 @@ impl Router {
                 waiting.ask = Some(ask);
                 wire.push(lane, &envelope::ask_head(service, ask), &body)
             })?;
-            pushed.map_err(|_| SendError::Full { to: to.clone() })?;
+            pushed.map_err(|_| SendError::Full { to: to.clone() })?.go();
         }
         let to = to.clone();
         match tokio::time::timeout(deadline, reply).await {
@@ -302,7 +304,7 @@ impl Router {
         }
         let message = Incoming { from: shared.me.clone(), body, reply };
         let to = || shared.me.name.clone();
-        shared.services.open().deliver(service, message).map_err(|undelivered| match undelivered {
+        shared.services.deliver(service, Parcel::One(message)).map_err(|undelivered| match undelivered {
             Undelivered::Full(_) => SendError::Full { to: to() },
             Undelivered::NoService(_) => SendError::NoService { to: to() },
         })

@@ -3,18 +3,18 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use super::{Peer, wire::Wire};
+use super::{
+    Peer,
+    inbox::{Inbox, Parcel, Queue, Undelivered},
+    wire::Wire,
+};
 use crate::logic::link::Lane;
-
-/// Messages that wait for a service: a full frame of the smallest messages fits several times, and a stuck service keeps at most
-/// this many.
-pub const INBOX_MAX: usize = 8192;
 
 /// What a service is called on the wire: a hash of its name.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,17 +94,22 @@ impl ReplyTo {
 
     /// Replies. An error text reaches the asker as [`super::AskError::Refused`].
     pub fn send(mut self, reply: Result<Bytes, String>) {
-        self.end(match reply {
+        let reply = match reply {
             Ok(body) => Reply::Done(body),
             Err(text) => Reply::Refused(text),
-        });
+        };
+        match self.0.take() {
+            Some(Back::There { wire, lane, ask }) => wire.reply(lane, ask, reply).go(),
+            here => ReplyTo(here).end(reply),
+        }
     }
 
+    /// Ends the request without calling the network: may be done from within it.
     pub(super) fn end(&mut self, reply: Reply) {
         match self.0.take() {
             // The asker may have stopped waiting: nothing to do then.
             Some(Back::Here(asker)) => drop(asker.send(reply)),
-            Some(Back::There { wire, lane, ask }) => wire.reply(lane, ask, reply),
+            Some(Back::There { wire, lane, ask }) => wire.reply_later(lane, ask, reply),
             None => {}
         }
     }
@@ -122,46 +127,35 @@ impl fmt::Debug for ReplyTo {
     }
 }
 
-/// Why a message is not in the queue of a service; the message comes back.
-#[derive(Debug)]
-pub(super) enum Undelivered {
-    Full(Incoming),
-    NoService(Incoming),
-}
-
 /// The services of this node.
 #[derive(Debug, Default)]
-pub(super) struct Services(RwLock<HashMap<ServiceId, mpsc::Sender<Incoming>>>);
-
-/// The services, held still for a batch of messages.
-pub(super) struct Counter<'a>(RwLockReadGuard<'a, HashMap<ServiceId, mpsc::Sender<Incoming>>>);
+pub(super) struct Services(RwLock<HashMap<ServiceId, Arc<Queue>>>);
 
 impl Services {
-    pub(super) fn serve(&self, service: ServiceId) -> mpsc::Receiver<Incoming> {
-        let (sender, receiver) = mpsc::channel(INBOX_MAX);
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(service, sender);
-        receiver
+    pub(super) fn serve(&self, service: ServiceId) -> Inbox {
+        let queue = Arc::new(Queue::default());
+        let former = self.0.write().unwrap_or_else(PoisonError::into_inner).insert(service, queue.clone());
+        if let Some(former) = former {
+            former.close();
+        }
+        Inbox::of(queue)
     }
 
-    pub(super) fn open(&self) -> Counter<'_> {
-        Counter(self.0.read().unwrap_or_else(PoisonError::into_inner))
+    /// Delivers what there is room for.
+    pub(super) fn deliver(&self, service: ServiceId, parcel: Parcel) -> Result<(), Undelivered> {
+        let services = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        match services.get(&service) {
+            Some(queue) => queue.deliver(parcel),
+            None => Err(Undelivered::NoService(parcel)),
+        }
+    }
+
+    pub(super) fn queue(&self, service: ServiceId) -> Option<Arc<Queue>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&service).cloned()
     }
 
     pub(super) fn clear(&self) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-}
-
-impl Counter<'_> {
-    pub(super) fn deliver(&self, service: ServiceId, message: Incoming) -> Result<(), Undelivered> {
-        let Some(sender) = self.0.get(&service) else { return Err(Undelivered::NoService(message)) };
-        sender.try_send(message).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(message) => Undelivered::Full(message),
-            mpsc::error::TrySendError::Closed(message) => Undelivered::NoService(message),
-        })
-    }
-
-    pub(super) fn sender(&self, service: ServiceId) -> Option<mpsc::Sender<Incoming>> {
-        self.0.get(&service).cloned()
+        let services = std::mem::take(&mut *self.0.write().unwrap_or_else(PoisonError::into_inner));
+        services.values().for_each(|queue| queue.close());
     }
 }

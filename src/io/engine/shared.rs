@@ -13,8 +13,7 @@ use bytes::Bytes;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 
 use super::{
-    Address, Closer, NetworkEvent, Peer, PeerEvent, Sighting, codec,
-    dispatch::Frame,
+    Address, Closer, NetworkEvent, Peer, PeerEvent, Sighting, codec, dispatch,
     service::{Reply, Services},
     wire::{Ticks, Wire},
 };
@@ -89,9 +88,6 @@ impl Asks {
     }
 }
 
-/// Where the frames of a link go. When it is dropped, the link's inbox task ends.
-pub(super) type Inbox = mpsc::Sender<Frame>;
-
 /// What all tasks share.
 pub(super) struct Shared {
     pub(super) me: Peer,
@@ -105,7 +101,7 @@ pub(super) struct Shared {
     pub(super) undeliverable: AtomicU64,
     pub(super) strange_frames: AtomicU64,
     pub(super) standing: watch::Sender<Standing>,
-    pub(super) wires: RwLock<HashMap<u64, (Inbox, Arc<Wire>)>>,
+    pub(super) wires: RwLock<HashMap<u64, Arc<Wire>>>,
     told: mpsc::Sender<Told>,
     pub(super) closer: OnceLock<Closer>,
     pub(super) stop: Notify,
@@ -178,9 +174,12 @@ impl Shared {
                 Err(error) => self.garbage("somebody unknown", error.to_string()),
             },
             Kind::Ack | Kind::Data(_) | Kind::Probe(_) | Kind::Answer(_) | Kind::Want(_) => {
-                let wires = self.wires.read().unwrap_or_else(PoisonError::into_inner);
-                let taken = wires.get(&header.to).is_some_and(|(inbox, _)| inbox.try_send((header, payload)).is_ok());
-                self.strange_frames.fetch_add(u64::from(!taken), Relaxed);
+                // Cloned out of the lock: it takes a while.
+                let wire = self.wires.read().unwrap_or_else(PoisonError::into_inner).get(&header.to).cloned();
+                match wire {
+                    Some(wire) => dispatch::arrived(self, &wire, &header, payload),
+                    None => drop(self.strange_frames.fetch_add(1, Relaxed)),
+                }
             }
         }
     }
@@ -197,7 +196,7 @@ impl Shared {
     /// All links, those to peers that are down included.
     pub(super) fn all_wires(&self) -> Vec<Arc<Wire>> {
         let wires = self.wires.read().unwrap_or_else(PoisonError::into_inner);
-        wires.values().map(|(_, wire)| wire.clone()).collect()
+        wires.values().cloned().collect()
     }
 
     /// Leaves: says goodbye when asked to, and lets everything go. Never longer than `limit`.

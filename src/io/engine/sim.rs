@@ -31,7 +31,7 @@ use tokio::{
 };
 
 use super::{
-    Address, Closer, Engine, EngineError, Lane, NetworkEvent, PROTOCOL, Peer, Role, Router, Sighting, mesh::Mesh,
+    Address, Closer, Engine, EngineError, Lane, NetworkEvent, PROTOCOL, Peer, Role, Router, Sighting, Way, mesh::Mesh,
     shared::Shared,
 };
 use crate::{
@@ -334,7 +334,15 @@ impl Engine for SimEngine {
         self.net.0.wake.notify_one();
     }
 
-    fn spawn_outbox(&self, _: Option<&Address>, task: BoxFuture<'static, ()>) {
+    fn open_way(&self, to: &Address) -> Way {
+        let (net, name, to) = (self.net.clone(), self.name.clone(), to.clone());
+        Arc::new(move |_, frame| {
+            net.lock().send(&name, &to, frame);
+            net.0.wake.notify_one();
+        })
+    }
+
+    fn spawn_outbox(&self, task: BoxFuture<'static, ()>) {
         tokio::spawn(task);
     }
 

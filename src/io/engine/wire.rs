@@ -1,4 +1,7 @@
 //! The shell of a link: its outbox task, and the way into it from any thread.
+//!
+//! Who pushes to a link on which nothing is under way sends the frame itself: one thread less to wake. Otherwise the outbox sends
+//! what has gathered, as soon as it may go.
 
 use std::{
     collections::VecDeque,
@@ -12,7 +15,7 @@ use std::{
 use bytes::Bytes;
 use tokio::{sync::Notify, time::Instant};
 
-use super::{Address, Engine, Peer, envelope, service::Reply};
+use super::{Address, Engine, Peer, Way, dispatch::Arrivals, envelope, service::Reply};
 use crate::{
     logic::link::{Counts, Full, Header, Lane, Limits, Link},
     words::Time,
@@ -49,13 +52,31 @@ pub(super) struct Wire {
     /// When the last frame came, for the view of who is alive.
     pub(super) heard: AtomicU64,
     pub(super) received: AtomicU64,
+    /// What came and is on its way to the services. Locked before `state`.
+    pub(super) arrivals: Mutex<Arrivals>,
+    /// Somebody has to wait for room in a service.
+    pub(super) stalled: Notify,
     ticks: Ticks,
     state: Mutex<State>,
     wake: Notify,
 }
 
+/// What the caller sends itself, if anything: after it let go of its locks.
+#[must_use]
+pub(super) struct Push(Option<(Way, Lane, Bytes)>);
+
+impl Push {
+    pub(super) fn go(self) {
+        if let Some((way, lane, frame)) = self.0 {
+            way(lane, frame);
+        }
+    }
+}
+
 struct State {
     link: Link,
+    /// There while the outbox runs.
+    way: Option<Way>,
     /// Greetings and goodbyes, which go before anything else.
     first: VecDeque<Bytes>,
     /// The outbox sleeps, until this time unless woken.
@@ -82,7 +103,9 @@ impl Wire {
             heard: AtomicU64::new(0),
             received: AtomicU64::new(0),
             ticks,
-            state: Mutex::new(State { link, first: VecDeque::new(), asleep_until: None, closed: false }),
+            arrivals: Mutex::default(),
+            stalled: Notify::new(),
+            state: Mutex::new(State { link, way: None, first: VecDeque::new(), asleep_until: None, closed: false }),
             wake: Notify::new(),
         }
     }
@@ -92,23 +115,47 @@ impl Wire {
     }
 
     /// Accepts a message for the peer.
-    pub(super) fn push(&self, lane: Lane, head: &[u8], body: &Bytes) -> Result<(), Full> {
+    pub(super) fn push(&self, lane: Lane, head: &[u8], body: &Bytes) -> Result<Push, Full> {
         let mut state = self.lock();
-        let pushed = state.link.push(lane, head, body, false);
-        self.wake_after(state, Time(0));
-        pushed
+        state.link.push(lane, head, body, false)?;
+        Ok(self.send_or_wake(state, lane))
     }
 
     /// Accepts a reply for the peer. When even the reserve for replies is used up, the asker's deadline ends the request.
-    pub(super) fn reply(&self, lane: Lane, ask: u64, reply: Reply) {
+    pub(super) fn reply(&self, lane: Lane, ask: u64, reply: Reply) -> Push {
+        let mut state = self.lock();
+        self.push_reply(&mut state, lane, ask, reply);
+        self.send_or_wake(state, lane)
+    }
+
+    /// The same, for the network's own threads: they must not send.
+    pub(super) fn reply_later(&self, lane: Lane, ask: u64, reply: Reply) {
+        let mut state = self.lock();
+        self.push_reply(&mut state, lane, ask, reply);
+        self.wake_if_earlier(state);
+    }
+
+    fn push_reply(&self, state: &mut State, lane: Lane, ask: u64, reply: Reply) {
         let too_large = matches!(&reply, Reply::Done(body) if body.len() > super::MESSAGE_MAX_BYTES);
         let reply = if too_large { Reply::Refused("the reply is too large".to_owned()) } else { reply };
         let (head, body) = envelope::reply(ask, reply);
-        let mut state = self.lock();
         if state.link.push(lane, &head, &body, true).is_err() {
             tracing::debug!(peer = %self.peer, "a reply was dropped: the queue is full");
         }
-        self.wake_after(state, Time(0));
+    }
+
+    /// Takes the frame out for the caller when nothing is under way on the lane and the outbox sleeps; else wakes that if it
+    /// has something to send.
+    fn send_or_wake(&self, mut state: MutexGuard<'_, State>, lane: Lane) -> Push {
+        if state.asleep_until.is_some() && state.first.is_empty() {
+            if let Some(way) = state.way.clone()
+                && let Some(frame) = state.link.poll_idle(lane, self.ticks.now())
+            {
+                return Push(Some((way, lane, frame)));
+            }
+            self.wake_if_earlier(state);
+        }
+        Push(None)
     }
 
     /// Sends a frame outside of the lanes.
@@ -129,25 +176,18 @@ impl Wire {
         lost
     }
 
-    /// Takes frames that came; what is in order goes to `ready`. Gives how many were not for this link, and how often the link
-    /// has been reset by now.
-    pub(super) fn receive(
-        &self,
-        frames: impl Iterator<Item = (Header, Bytes)>,
-        ready: &mut Vec<(Lane, Bytes)>,
-    ) -> (u64, u64) {
+    /// Takes a frame that came; what is in order goes to `ready`. Gives whether it was for this link, and how often the link has
+    /// been reset by now.
+    pub(super) fn receive(&self, header: &Header, payload: Bytes, ready: &mut Vec<(Lane, Bytes)>) -> (bool, u64) {
         let mut state = self.lock();
         let now = self.ticks.now();
-        let mut n_strange = 0;
-        for (header, payload) in frames {
-            match state.link.receive(now, &header, payload, ready) {
-                true => self.heard.store(now.0, Relaxed),
-                false => n_strange += 1,
-            }
+        let is_ours = state.link.receive(now, header, payload, ready);
+        if is_ours {
+            self.heard.store(now.0, Relaxed);
         }
         let n_resets = state.link.n_resets();
         self.wake_if_earlier(state);
-        (n_strange, n_resets)
+        (is_ours, n_resets)
     }
 
     /// So many bytes of payload were dealt with.
@@ -163,7 +203,12 @@ impl Wire {
         state.closed = true;
         let lost = state.link.reset();
         self.wake_after(state, Time(0));
+        self.stalled.notify_one();
         lost
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 
     /// Everything was sent and has arrived, as far as that is told.
@@ -194,6 +239,14 @@ impl Wire {
 
     /// Sends what is to be sent, until the link ends.
     pub(super) async fn outbox(self: Arc<Self>, engine: Arc<dyn Engine>) {
+        let way = engine.open_way(&self.address);
+        drop(engine);
+        self.lock().way = Some(way.clone());
+        self.pump(&way).await;
+        self.lock().way = None;
+    }
+
+    async fn pump(&self, way: &Way) {
         loop {
             let next = {
                 let mut state = self.lock();
@@ -209,7 +262,7 @@ impl Wire {
                 }
             };
             match next {
-                Ok((lane, frame)) => engine.send(&self.address, lane, frame),
+                Ok((lane, frame)) => way(lane, frame),
                 Err(until) => {
                     tokio::select! {
                         () = self.wake.notified() => {}

@@ -4,9 +4,8 @@
 //! others and notices who is gone. Each peer has an outbox thread, for a put may block. Callbacks only hand over what they got.
 
 use std::{
-    collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
         mpsc,
     },
@@ -27,7 +26,7 @@ use zenoh::{
 
 pub use super::config::Config;
 use super::{
-    Address, Closer, Engine, EngineError, Lane, NetworkEvent, PROTOCOL, Peer, Role, Router, Sighting, mesh::Mesh,
+    Address, Closer, Engine, EngineError, Lane, NetworkEvent, PROTOCOL, Peer, Role, Router, Sighting, Way, mesh::Mesh,
     shared::Shared,
 };
 use crate::logic::{link::Limits, peers::Times};
@@ -74,13 +73,9 @@ struct Inner {
     handle: runtime::Handle,
     token_key: String,
     token: Mutex<Option<LivelinessToken>>,
-    ways: RwLock<HashMap<Address, Arc<Way>>>,
     n_outboxes: AtomicUsize,
     stop: mpsc::Sender<oneshot::Sender<()>>,
 }
-
-/// The way to one peer: a publisher for each lane, so that control frames overtake bulk in zenoh's queues too.
-type Way = [Publisher<'static>; 2];
 
 impl Core {
     fn run(config: zenoh::Config, group: &str, me: Peer, started: &mpsc::Sender<Result<Router, EngineError>>) {
@@ -132,7 +127,6 @@ impl Core {
             handle: runtime.handle().clone(),
             token_key,
             token: Mutex::default(),
-            ways: RwLock::default(),
             n_outboxes: AtomicUsize::new(0),
             stop,
         }));
@@ -222,24 +216,13 @@ impl Key<'_> {
 }
 
 impl Inner {
-    fn open_way(&self, to: &Address) {
+    /// A publisher for each lane, so that control frames overtake bulk in zenoh's queues too.
+    fn publishers(&self, to: &Address) -> zenoh::Result<[Publisher<'static>; 2]> {
         let publisher = |lane| {
             let key = self.session.declare_publisher(to.0.to_string());
             key.congestion_control(CongestionControl::Block).express(true).priority(priority(lane)).wait()
         };
-        match (publisher(Lane::Control), publisher(Lane::Bulk)) {
-            (Ok(control), Ok(bulk)) => {
-                let way = Arc::new([control, bulk]);
-                self.ways.write().unwrap_or_else(PoisonError::into_inner).insert(to.clone(), way);
-            }
-            (Err(error), _) | (_, Err(error)) => tracing::warn!(%to, %error, "no publisher for a peer"),
-        }
-    }
-
-    fn close_way(&self, to: &Address) {
-        // Undeclared outside of the lock, which other outboxes need.
-        let way = self.ways.write().unwrap_or_else(PoisonError::into_inner).remove(to);
-        drop(way);
+        Ok([publisher(Lane::Control)?, publisher(Lane::Bulk)?])
     }
 }
 
@@ -252,33 +235,34 @@ fn priority(lane: Lane) -> Priority {
 
 impl Engine for ZenohEngine {
     fn send(&self, to: &Address, lane: Lane, frame: Bytes) {
-        // Cloned out of the lock: a put that blocks must not hold it.
-        let way = self.0.ways.read().unwrap_or_else(PoisonError::into_inner).get(to).cloned();
-        let sent = match way {
-            Some(way) => way[lane as usize].put(frame).wait(),
-            None => {
-                let put = self.0.session.put(to.0.to_string(), frame).congestion_control(CongestionControl::Block);
-                put.express(true).priority(priority(lane)).wait()
-            }
-        };
-        if let Err(error) = sent {
+        let put = self.0.session.put(to.0.to_string(), frame).congestion_control(CongestionControl::Block);
+        if let Err(error) = put.express(true).priority(priority(lane)).wait() {
             tracing::debug!(%to, %error, "a frame was not sent");
         }
     }
 
-    fn spawn_outbox(&self, to: Option<&Address>, task: BoxFuture<'static, ()>) {
-        let (inner, to) = (self.0.clone(), to.cloned());
+    fn open_way(&self, to: &Address) -> Way {
+        let to = to.clone();
+        match self.0.publishers(&to) {
+            Ok(publishers) => Arc::new(move |lane, frame| {
+                if let Err(error) = publishers[lane as usize].put(frame).wait() {
+                    tracing::debug!(%to, %error, "a frame was not sent");
+                }
+            }),
+            Err(error) => {
+                tracing::warn!(%to, %error, "no publisher for a peer: nothing can be sent to it");
+                Arc::new(|_, _| {})
+            }
+        }
+    }
+
+    fn spawn_outbox(&self, task: BoxFuture<'static, ()>) {
+        let inner = self.0.clone();
         inner.n_outboxes.fetch_add(1, Ordering::AcqRel);
         let run = {
             let inner = inner.clone();
             move || {
-                if let Some(to) = &to {
-                    inner.open_way(to);
-                }
                 inner.handle.block_on(task);
-                if let Some(to) = &to {
-                    inner.close_way(to);
-                }
                 inner.n_outboxes.fetch_sub(1, Ordering::AcqRel);
             }
         };

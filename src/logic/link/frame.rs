@@ -66,6 +66,8 @@ impl Kind {
 pub struct Header {
     /// What the frame is.
     pub kind: Kind,
+    /// More waits at the sender for the acknowledgement of this frame: it should not be delayed.
+    pub hurry: bool,
     /// What the sender calls its end of the link.
     pub from: u64,
     /// What the receiver calls its end; 0 before it is known.
@@ -101,7 +103,7 @@ impl Header {
 
     /// A head without acknowledgements, for frames outside of a link's lanes.
     pub fn plain(kind: Kind) -> Header {
-        Header { kind, from: 0, to: 0, seq: 0, acks: [0; 2], grants: [0; 2] }
+        Header { kind, hurry: false, from: 0, to: 0, seq: 0, acks: [0; 2], grants: [0; 2] }
     }
 
     /// Writes the head over the first [`Header::LEN`] bytes of a frame.
@@ -109,7 +111,8 @@ impl Header {
         frame[0] = MAGIC;
         frame[1] = LAYOUT;
         frame[2] = self.kind.code();
-        frame[3..8].fill(0);
+        frame[3] = u8::from(self.hurry);
+        frame[4..8].fill(0);
         let numbers = [self.from, self.to, self.seq, self.acks[0], self.acks[1], self.grants[0], self.grants[1]];
         for (place, number) in frame[8..Header::LEN].chunks_exact_mut(8).zip(numbers) {
             place.copy_from_slice(&number.to_le_bytes());
@@ -137,7 +140,7 @@ impl Header {
             u64::from_le_bytes(bytes)
         };
         let (acks, grants) = ([number(3), number(4)], [number(5), number(6)]);
-        Ok(Header { kind, from: number(0), to: number(1), seq: number(2), acks, grants })
+        Ok(Header { kind, hurry: frame[3] != 0, from: number(0), to: number(1), seq: number(2), acks, grants })
     }
 }
 
@@ -149,9 +152,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_head_that_is_written_is_read(kind in 0usize..12, numbers in any::<[u64; 7]>()) {
+        fn a_head_that_is_written_is_read(kind in 0usize..12, hurry in any::<bool>(), numbers in any::<[u64; 7]>()) {
             let [from, to, seq, a, b, c, d] = numbers;
-            let header = Header { kind: Kind::TABLE[kind], from, to, seq, acks: [a, b], grants: [c, d] };
+            let header = Header { kind: Kind::TABLE[kind], hurry, from, to, seq, acks: [a, b], grants: [c, d] };
             let mut frame = [0; Header::LEN];
             header.write(&mut frame);
             prop_assert_eq!(Header::read(&frame), Ok(header));

@@ -65,6 +65,7 @@ impl Incoming {
         self.expected += 1;
         self.received += payload.len() as u64;
         ready(payload);
+        let fills_gap = self.held.contains_key(&self.expected);
         while let Some(payload) = self.held.remove(&self.expected) {
             self.expected += 1;
             self.held_bytes -= payload.len() as u64;
@@ -72,7 +73,7 @@ impl Incoming {
             ready(payload);
         }
         self.gap_at = if self.held.is_empty() { Time::NEVER } else { now + GAP_PATIENCE };
-        let at_once = self.expected - self.acked >= ACK_FRAMES;
+        let at_once = fills_gap || self.expected - self.acked >= ACK_FRAMES;
         self.ack_at = self.ack_at.min(if at_once { now } else { now + ack_delay });
         true
     }

@@ -55,7 +55,9 @@ impl World {
     }
 
     fn drain(&mut self, from: usize) {
+        let is_due = self.ends[from].link.deadline() <= self.now;
         while let Some((_, frame)) = self.ends[from].link.poll(self.now) {
+            assert!(is_due, "whoever waits for the deadline would have missed this frame");
             self.n_frames += 1;
             assert!(frame.len() <= FRAME_MAX_BYTES);
             let cut = self.weather.cut.is_some_and(|(a, b)| (a..b).contains(&self.now.0));
@@ -245,4 +247,33 @@ fn a_peer_that_forgot_us_starts_anew_and_the_loss_is_counted() {
     assert_eq!(link.bind(6, Time(1)), 4);
     assert!(link.is_flushed());
     assert_eq!(link.counts().lost, 4);
+}
+
+#[test]
+fn the_busier_a_link_is_the_fuller_are_its_frames() {
+    let clear = Weather { loss_percent: 0, double_percent: 0, delay_max_us: 200, cut: None };
+    let mut world = World::new(7, clear, Limits::default());
+    let small = Bytes::from_static(&[1; 32]);
+    // However eagerly it is polled, what is pushed while two frames are under way shares the next one.
+    for _ in 0..400 {
+        world.ends[0].link.push(Lane::Bulk, &[], &small, false).unwrap();
+        world.drain(0);
+    }
+    assert_eq!(world.n_frames, 2);
+    while world.ends[1].got[1].len() < 400 {
+        assert!(world.step(Time::from_ms(2)), "the acknowledgement that it waits for is not delayed");
+    }
+}
+
+#[test]
+fn a_frame_may_skip_the_outbox_only_when_nothing_is_under_way() {
+    let (mut link, body) = (Link::new(1, Limits::default(), Time(0)), Bytes::from_static(b"x"));
+    link.push(Lane::Control, &[], &body, false).unwrap();
+    assert_eq!(link.poll_idle(Lane::Control, Time(0)), None, "nobody is there yet");
+    link.bind(2, Time(0));
+    assert!(link.poll_idle(Lane::Control, Time(0)).is_some());
+    link.push(Lane::Control, &[], &body, false).unwrap();
+    assert_eq!(link.poll_idle(Lane::Control, Time(0)), None);
+    link.push(Lane::Bulk, &[], &body, false).unwrap();
+    assert!(link.poll_idle(Lane::Bulk, Time(0)).is_some(), "the lanes do not hold each other up");
 }

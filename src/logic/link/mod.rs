@@ -21,11 +21,11 @@ use serde::{Deserialize, Serialize};
 
 pub use frame::{FRAME_MAX_BYTES, Header, InvalidFrame, Kind};
 pub use outgoing::Full;
-pub use records::{Assembler, InvalidRecord, MESSAGE_MAX_BYTES};
+pub use records::{Assembler, InvalidRecord, MESSAGE_MAX_BYTES, RECORD_HEAD, Record, next_record};
 
 use crate::words::Time;
 use incoming::Incoming;
-use outgoing::Outgoing;
+use outgoing::{Fresh, Outgoing};
 
 /// The two lanes of a link. Order is kept within a lane; a message on `Control` never waits behind one on `Bulk`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -220,10 +220,7 @@ impl Link {
                 self.last_sent = now;
                 return Some((lane, frame));
             }
-            if let Some((seq, mut frame)) = self.out[lane.idx()].poll_fresh() {
-                self.header(Kind::Data(lane), theirs, seq, now).write(&mut frame);
-                let frame = Bytes::from(frame);
-                self.out[lane.idx()].sent(now, frame.clone());
+            if let Some(frame) = self.fresh(lane, theirs, now) {
                 return Some((lane, frame));
             }
         }
@@ -234,10 +231,30 @@ impl Link {
         None
     }
 
+    /// The frame to send now on a lane on which nothing was under way or waiting; it may overtake what [`Link::poll`] gives.
+    /// Nobody has to be woken for it: the network has room for it, whoever sends it.
+    pub fn poll_idle(&mut self, lane: Lane, now: Time) -> Option<Bytes> {
+        let theirs = self.theirs?;
+        if self.out[lane.idx()].is_idle() { self.fresh(lane, theirs, now) } else { None }
+    }
+
+    fn fresh(&mut self, lane: Lane, theirs: u64, now: Time) -> Option<Bytes> {
+        let Fresh { seq, mut frame, hurry } = self.out[lane.idx()].poll_fresh()?;
+        let mut header = self.header(Kind::Data(lane), theirs, seq, now);
+        header.hurry = hurry;
+        header.write(&mut frame);
+        let frame = Bytes::from(frame);
+        self.out[lane.idx()].sent(now, frame.clone());
+        Some(frame)
+    }
+
     /// When [`Link::poll`] should be called again if nothing happens before.
     pub fn deadline(&self) -> Time {
         if self.theirs.is_none() {
             return Time::NEVER;
+        }
+        if !self.answers.is_empty() {
+            return Time(0);
         }
         let out = self.out.iter().map(Outgoing::deadline);
         let into = self.into.iter().map(Incoming::deadline);
@@ -255,7 +272,8 @@ impl Link {
         }
         match header.kind {
             Kind::Data(lane) => {
-                let fresh = self.into[lane.idx()].receive(now, self.limits.ack_delay, header.seq, payload, |payload| {
+                let ack_delay = if header.hurry { Duration::ZERO } else { self.limits.ack_delay };
+                let fresh = self.into[lane.idx()].receive(now, ack_delay, header.seq, payload, |payload| {
                     ready.push((lane, payload));
                 });
                 self.counts.duplicate_frames += u64::from(!fresh);
@@ -293,6 +311,6 @@ impl Link {
         let [control, bulk] = &mut self.into;
         let ((ack_control, grant_control), (ack_bulk, grant_bulk)) = (control.acknowledge(), bulk.acknowledge());
         let (acks, grants) = ([ack_control, ack_bulk], [grant_control, grant_bulk]);
-        Header { kind, from: self.mine, to: theirs, seq, acks, grants }
+        Header { kind, hurry: false, from: self.mine, to: theirs, seq, acks, grants }
     }
 }

@@ -14,6 +14,11 @@ pub struct Full;
 
 /// Frames kept unacknowledged, however small they are: each costs memory beyond its bytes.
 pub(super) const UNACKED_MAX: usize = 2048;
+/// Frames that were sent before they were full and are not acknowledged. With so many under way, messages gather in the next
+/// frame until an acknowledgement comes: the busier the link, the fuller its frames, and nothing waits for a timer.
+const PARTIAL_MAX: usize = 2;
+/// A frame of this size counts as full.
+const FULL_BYTES: usize = FRAME_MAX_BYTES / 2;
 /// Probes under way whose answers are still of use.
 const PROBES_MAX: usize = 8;
 /// A frame is not sent again for this long after it was sent, so that one gap asked for twice is filled once.
@@ -36,6 +41,16 @@ struct Sent {
     n_messages: u64,
     at: Time,
     again: bool,
+    is_partial: bool,
+}
+
+/// A frame that was never sent before, its head still to be written.
+#[derive(Debug)]
+pub(super) struct Fresh {
+    pub(super) seq: u64,
+    pub(super) frame: Vec<u8>,
+    /// What comes after it waits for its acknowledgement.
+    pub(super) hurry: bool,
 }
 
 #[derive(Debug)]
@@ -54,7 +69,9 @@ pub(super) struct Outgoing {
     unacked_bytes: usize,
     acked: u64,
     n_again: usize,
+    n_partial: usize,
     polled_messages: u64,
+    polled_partial: bool,
     sent_bytes: u64,
     granted: u64,
     probe_at: Time,
@@ -79,7 +96,9 @@ impl Outgoing {
             unacked_bytes: 0,
             acked: 0,
             n_again: 0,
+            n_partial: 0,
             polled_messages: 0,
+            polled_partial: false,
             sent_bytes: 0,
             granted: limits.window_bytes[lane.idx()] as u64,
             probe_at: Time::NEVER,
@@ -95,6 +114,11 @@ impl Outgoing {
 
     pub(super) fn is_flushed(&self) -> bool {
         self.unacked.is_empty() && !self.has_waiting()
+    }
+
+    /// Nothing is under way, and nothing waits but one frame that is not full.
+    pub(super) fn is_idle(&self) -> bool {
+        self.unacked.is_empty() && self.waiting.is_empty()
     }
 
     /// Messages accepted and not acknowledged.
@@ -149,9 +173,15 @@ impl Outgoing {
         self.sent_bytes < self.granted && self.unacked.len() < UNACKED_MAX
     }
 
-    /// The next frame of messages never sent before, its head still to be written; [`Outgoing::sent`] must follow.
-    pub(super) fn poll_fresh(&mut self) -> Option<(u64, Vec<u8>)> {
-        if !self.may_send() {
+    /// Whether there is a frame to be sent for the first time now.
+    fn has_fresh(&self) -> bool {
+        let is_open = self.n_partial < PARTIAL_MAX || self.open.len() >= FULL_BYTES;
+        (!self.waiting.is_empty() || (is_open && !self.open.is_empty())) && self.may_send()
+    }
+
+    /// The next frame of messages never sent before; [`Outgoing::sent`] must follow.
+    pub(super) fn poll_fresh(&mut self) -> Option<Fresh> {
+        if !self.has_fresh() {
             return None;
         }
         if self.waiting.is_empty() {
@@ -179,7 +209,9 @@ impl Outgoing {
                 frame
             }
         };
-        Some((self.acked + self.unacked.len() as u64, frame))
+        self.polled_partial = frame.len() < FULL_BYTES;
+        let hurry = self.n_partial + usize::from(self.polled_partial) >= PARTIAL_MAX;
+        Some(Fresh { seq: self.acked + self.unacked.len() as u64, frame, hurry })
     }
 
     /// The frame that [`Outgoing::poll_fresh`] gave is on its way.
@@ -189,7 +221,9 @@ impl Outgoing {
         }
         self.sent_bytes += (frame.len() - Header::LEN) as u64;
         self.unacked_bytes += frame.len();
-        self.unacked.push_back(Sent { frame, n_messages: self.polled_messages, at: now, again: false });
+        let is_partial = self.polled_partial;
+        self.n_partial += usize::from(is_partial);
+        self.unacked.push_back(Sent { frame, n_messages: self.polled_messages, at: now, again: false, is_partial });
     }
 
     /// The next frame to be sent again.
@@ -240,6 +274,7 @@ impl Outgoing {
             self.acked += 1;
             self.unacked_bytes -= sent.frame.len();
             self.n_again -= usize::from(sent.again);
+            self.n_partial -= usize::from(sent.is_partial);
         }
         self.granted = self.granted.max(grant);
         if progress {
@@ -276,6 +311,10 @@ impl Outgoing {
     }
 
     pub(super) fn deadline(&self) -> Time {
-        if self.is_stalled() { self.probe_at } else { Time::NEVER }
+        match self.is_stalled() {
+            _ if self.has_fresh() || self.n_again > 0 => Time(0),
+            true => self.probe_at,
+            false => Time::NEVER,
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Messages within the payload of frames: small ones whole, one after the other; large ones in pieces over several frames.
 
-use bytes::{Bytes, BytesMut};
+use std::ops::Range;
+
+use bytes::{Buf, Bytes, BytesMut};
 
 use super::Lane;
 
@@ -57,7 +59,28 @@ pub enum InvalidRecord {
     Pieces(Lane),
 }
 
-/// Reads messages from the payloads of one lane, in order. Small messages are slices of the payload, not copies.
+/// A message as it comes out of payloads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// It stands in the payload, at this place; its record begins [`RECORD_HEAD`] bytes before.
+    Whole(Range<usize>),
+    /// It came in pieces.
+    Joined(Bytes),
+}
+
+/// What stands before a message in its record.
+pub const RECORD_HEAD: usize = HEAD;
+
+/// Where the next of some whole records has its message; `at` moves behind it. `None` at the end.
+pub fn next_record(records: &[u8], at: &mut usize) -> Option<Range<usize>> {
+    let start = *at + HEAD;
+    let head: [u8; HEAD] = records.get(*at..start)?.try_into().ok()?;
+    let end = start + (u32::from_le_bytes(head) & !PIECE) as usize;
+    *at = end;
+    (end <= records.len()).then_some(start..end)
+}
+
+/// Reads messages from the payloads of one lane, in order.
 #[derive(Debug)]
 pub struct Assembler {
     lane: Lane,
@@ -70,29 +93,39 @@ impl Assembler {
         Assembler { lane, partial: None }
     }
 
-    /// Gives each message that the payload completes.
+    /// Gives each message that the payload completes. Small ones are slices of the payload, not copies.
     ///
     /// # Errors
     /// When the payload was not written by a link; what was read before that was given already.
-    pub fn read(&mut self, mut payload: Bytes, mut each: impl FnMut(Bytes)) -> Result<(), InvalidRecord> {
-        while !payload.is_empty() {
-            let left = payload.len();
+    pub fn read(&mut self, payload: Bytes, mut each: impl FnMut(Bytes)) -> Result<(), InvalidRecord> {
+        self.records(&payload, |record| match record {
+            Record::Whole(place) => each(payload.slice(place)),
+            Record::Joined(message) => each(message),
+        })
+    }
+
+    /// Gives each message that the payload completes, as the place where it stands when it is whole.
+    ///
+    /// # Errors
+    /// As [`Assembler::read`].
+    pub fn records(&mut self, payload: &Bytes, mut each: impl FnMut(Record)) -> Result<(), InvalidRecord> {
+        let mut at = 0;
+        while at < payload.len() {
+            let left = payload.len() - at;
             let short = |declared| InvalidRecord::Short { declared, left };
-            let head: [u8; HEAD] = payload.get(..HEAD).and_then(|head| head.try_into().ok()).ok_or(short(HEAD))?;
-            let word = u32::from_le_bytes(head);
-            let len = (word & !PIECE) as usize;
-            if HEAD + len > left {
-                return Err(short(len));
-            }
-            let record = payload.split_to(HEAD + len).split_off(HEAD);
-            if word & PIECE != 0 {
-                if let Some(message) = self.piece(record)? {
-                    each(message);
+            let head: [u8; HEAD] =
+                payload.get(at..at + HEAD).and_then(|head| head.try_into().ok()).ok_or(short(HEAD))?;
+            let is_piece = u32::from_le_bytes(head) & PIECE != 0;
+            let declared = (u32::from_le_bytes(head) & !PIECE) as usize;
+            let place = next_record(payload, &mut at).ok_or(short(declared))?;
+            if is_piece {
+                if let Some(message) = self.piece(payload.slice(place))? {
+                    each(Record::Joined(message));
                 }
             } else if self.partial.is_some() {
                 return Err(InvalidRecord::Pieces(self.lane));
             } else {
-                each(record);
+                each(Record::Whole(place));
             }
         }
         Ok(())
@@ -107,7 +140,7 @@ impl Assembler {
                 return Err(InvalidRecord::TooLarge(total));
             }
             self.partial = Some((total, BytesMut::with_capacity(total.min(ROOM_FIRST))));
-            piece = piece.split_off(TOTAL);
+            piece.advance(TOTAL);
         }
         let Some((total, mut gathered)) = self.partial.take() else { return Err(wrong) };
         if piece.is_empty() || gathered.len() + piece.len() > total {

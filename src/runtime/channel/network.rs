@@ -5,11 +5,11 @@ use std::{pin::Pin, sync::Arc, task::Context, task::Poll};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::broadcast;
 
 use crate::{
     io::engine::{
-        Incoming, Lane, MESSAGE_MAX_BYTES, PeerEvent, Role, Router, SendError, ServiceId,
+        Inbox, Lane, MESSAGE_MAX_BYTES, PeerEvent, Role, Router, SendError, ServiceId,
         codec::{self, CodecError},
     },
     logic::delivery::{Frame, LocalPort, Outcome, Parcel, Ticket},
@@ -100,7 +100,7 @@ pub(super) enum Arrival {
 pub(super) struct Network {
     router: Router,
     service: ServiceId,
-    incoming: mpsc::Receiver<Incoming>,
+    incoming: Inbox,
     events: Pin<Box<dyn Stream<Item = Option<PeerEvent>>>>,
 }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use enact::{
     io::{
         clock::{self, Stopwatch},
-        engine::{self, Config, Incoming, Lane, Peer, Role, Router, SendError, ServiceId, codec},
+        engine::{self, Config, Inbox, Lane, Peer, Role, Router, SendError, ServiceId, codec},
     },
     words::NodeName,
 };
@@ -237,7 +237,7 @@ pub(crate) fn other(words: &[&str]) -> Result<()> {
 }
 
 /// Counts letters and minds their order; one without a body is the last, and is answered with the count.
-async fn count(router: &Router, letters: &mut tokio::sync::mpsc::Receiver<Incoming>) -> Result<()> {
+async fn count(router: &Router, letters: &mut Inbox) -> Result<()> {
     let mut batch = Vec::with_capacity(BATCH);
     let mut due = 0;
     while letters.recv_many(&mut batch, BATCH).await > 0 {

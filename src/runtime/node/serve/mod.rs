@@ -13,14 +13,16 @@ pub(super) use history::name;
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
 
 use super::{
     api::{ApiError, ErrorCode, Info, Reply, Request, decode_request, encode_reply},
     options::Options,
     world::World,
 };
-use crate::{io::engine::Incoming, runtime::group::GroupHandle};
+use crate::{
+    io::engine::{Inbox, Incoming},
+    runtime::group::GroupHandle,
+};
 
 /// Requests that are answered at the same time; more wait in the router's bounded queue. Waiting requests (`watch`, `logs -f`) count.
 const AT_ONCE: usize = 256;
@@ -41,7 +43,7 @@ impl Server {
     }
 
     /// Answers what comes in until the router closes.
-    pub(super) async fn run(self: Rc<Self>, mut incoming: mpsc::Receiver<Incoming>) {
+    pub(super) async fn run(self: Rc<Self>, mut incoming: Inbox) {
         let free = Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
         while let Some(message) = incoming.recv().await {
             let Ok(permit) = free.clone().acquire_owned().await else { return };

@@ -1,0 +1,334 @@
+//! The queue of a service: messages arrive in runs as the frames brought them, and are taken apart by whoever takes them. So a
+//! frame of a thousand messages costs one lock and one wake-up, and its reference count is touched by one thread.
+
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    mem,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    task::{Context, Poll, Waker, ready},
+};
+
+use bytes::Bytes;
+use tokio::{sync::Notify, task::coop};
+
+use super::{
+    Incoming,
+    envelope::{Envelope, Head},
+    wire::Wire,
+};
+use crate::logic::link::{Lane, next_record};
+
+/// Messages that wait for a service: a full frame of the smallest messages fits, and a stuck service keeps at most this many.
+pub const INBOX_MAX: usize = 8192;
+
+/// Tells and requests for one service that stood one after the other in a frame.
+#[derive(Debug)]
+pub(super) struct Run {
+    wire: Arc<Wire>,
+    lane: Lane,
+    /// The records; those before `at` are taken.
+    records: Bytes,
+    at: usize,
+    n_left: usize,
+}
+
+impl Run {
+    pub(super) fn new(wire: Arc<Wire>, lane: Lane, records: Bytes, n_messages: usize) -> Run {
+        Run { wire, lane, records, at: 0, n_left: n_messages }
+    }
+
+    fn next(&mut self) -> Option<Incoming> {
+        let place = next_record(&self.records, &mut self.at)?;
+        self.n_left = self.n_left.saturating_sub(1);
+        // Whoever made the run has read the heads: the rest is there.
+        let envelope = Envelope::read(self.records.slice(place)).ok()?;
+        envelope.incoming(&self.wire, self.lane)
+    }
+
+    fn next_is_request(&self) -> bool {
+        let place = next_record(&self.records, &mut self.at.clone());
+        place.is_some_and(|place| matches!(Head::read(&self.records[place]), Ok((Head::Ask { .. }, _))))
+    }
+
+    /// Cuts off the first `n` messages.
+    fn split(&mut self, n: usize) -> Run {
+        let start = self.at;
+        for _ in 0..n {
+            next_record(&self.records, &mut self.at);
+        }
+        self.n_left -= n;
+        Run::new(self.wire.clone(), self.lane, self.records.slice(start..self.at), n)
+    }
+}
+
+impl Drop for Run {
+    /// What is dropped unread ends the requests in it.
+    fn drop(&mut self) {
+        while self.next().is_some() {}
+    }
+}
+
+/// What is put into a queue at once.
+#[derive(Debug)]
+pub(super) enum Parcel {
+    One(Incoming),
+    Run(Run),
+}
+
+impl Parcel {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Parcel::One(_) => 1,
+            Parcel::Run(run) => run.n_left,
+        }
+    }
+
+    /// Whether the first message waits for a reply.
+    pub(super) fn next_is_request(&self) -> bool {
+        match self {
+            Parcel::One(message) => message.reply.is_some(),
+            Parcel::Run(run) => run.next_is_request(),
+        }
+    }
+
+    /// The first message, and what is left.
+    pub(super) fn split_first(self) -> (Option<Incoming>, Option<Parcel>) {
+        match self {
+            Parcel::One(message) => (Some(message), None),
+            Parcel::Run(mut run) => {
+                let first = run.next();
+                (first, (run.n_left > 0).then_some(Parcel::Run(run)))
+            }
+        }
+    }
+}
+
+/// Why a parcel, or what is left of it, is not in the queue.
+#[derive(Debug)]
+pub(super) enum Undelivered {
+    Full(Parcel),
+    NoService(Parcel),
+}
+
+/// The queue between those who deliver and the one who takes.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    /// Messages that wait, those in the taker's hands included.
+    n_waiting: AtomicUsize,
+    room: Notify,
+    /// Somebody waits for room.
+    is_wanted: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    parcels: VecDeque<Parcel>,
+    taker: Option<Waker>,
+    is_closed: bool,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a parcel into the queue, or as much of it as there is room for.
+    pub(super) fn deliver(&self, mut parcel: Parcel) -> Result<(), Undelivered> {
+        let mut state = self.lock();
+        if state.is_closed {
+            return Err(Undelivered::NoService(parcel));
+        }
+        let room = INBOX_MAX.saturating_sub(self.n_waiting.load(SeqCst));
+        let mut rest = None;
+        if parcel.len() > room {
+            match &mut parcel {
+                Parcel::Run(run) if room > 0 => {
+                    let first = Parcel::Run(run.split(room));
+                    rest = Some(mem::replace(&mut parcel, first));
+                }
+                _ => return Err(Undelivered::Full(parcel)),
+            }
+        }
+        self.n_waiting.fetch_add(parcel.len(), SeqCst);
+        state.parcels.push_back(parcel);
+        let taker = state.taker.take();
+        drop(state);
+        if let Some(taker) = taker {
+            taker.wake();
+        }
+        rest.map_or(Ok(()), |rest| Err(Undelivered::Full(rest)))
+    }
+
+    /// Nothing more comes in; what is there can still be taken.
+    pub(super) fn close(&self) {
+        let taker = {
+            let mut state = self.lock();
+            state.is_closed = true;
+            state.taker.take()
+        };
+        self.room.notify_waiters();
+        if let Some(taker) = taker {
+            taker.wake();
+        }
+    }
+
+    /// Waits until there is room, or the queue is closed.
+    pub(super) async fn has_room(&self) {
+        let mut room = std::pin::pin!(self.room.notified());
+        // Registered before the look: room that comes after it wakes us.
+        room.as_mut().enable();
+        self.is_wanted.store(true, SeqCst);
+        if self.n_waiting.load(SeqCst) < INBOX_MAX || self.lock().is_closed {
+            return;
+        }
+        room.await;
+    }
+
+    fn taken(&self, n: usize) {
+        self.n_waiting.fetch_sub(n, SeqCst);
+        if self.is_wanted.load(SeqCst) && self.is_wanted.swap(false, SeqCst) {
+            self.room.notify_waiters();
+        }
+    }
+}
+
+/// Where the messages for a service are taken from: see [`super::Router::serve`]. Dropping it ends the service, and the
+/// requests that wait in it.
+#[derive(Debug)]
+pub struct Inbox {
+    queue: Arc<Queue>,
+    /// Taken from the queue, not yet from the inbox.
+    at_hand: VecDeque<Parcel>,
+}
+
+impl Inbox {
+    pub(super) fn of(queue: Arc<Queue>) -> Inbox {
+        Inbox { queue, at_hand: VecDeque::new() }
+    }
+
+    /// The next message; `None` when the service has been replaced, or the router is closed. Losing the future loses nothing.
+    pub async fn recv(&mut self) -> Option<Incoming> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// Waits for messages and appends up to `limit` of them. Gives how many; 0 when no more will come.
+    pub async fn recv_many(&mut self, messages: &mut Vec<Incoming>, limit: usize) -> usize {
+        let Some(first) = self.recv().await else { return 0 };
+        let before = messages.len();
+        messages.push(first);
+        while messages.len() - before < limit {
+            let Some(message) = self.try_recv() else { break };
+            messages.push(message);
+        }
+        messages.len() - before
+    }
+
+    /// The next message, if there is one by now.
+    pub fn try_recv(&mut self) -> Option<Incoming> {
+        self.next_at_hand().or_else(|| {
+            mem::swap(&mut self.at_hand, &mut self.queue.lock().parcels);
+            self.next_at_hand()
+        })
+    }
+
+    /// The next message, for those who write futures by hand.
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {
+        // A flood must not keep the other tasks of the thread from running.
+        let progress = ready!(coop::poll_proceed(cx));
+        let message = match self.next_at_hand() {
+            Some(message) => Some(message),
+            None => {
+                let mut state = self.queue.lock();
+                if state.parcels.is_empty() && !state.is_closed {
+                    state.taker = Some(cx.waker().clone());
+                    return Poll::Pending;
+                }
+                mem::swap(&mut self.at_hand, &mut state.parcels);
+                drop(state);
+                self.next_at_hand()
+            }
+        };
+        progress.made_progress();
+        Poll::Ready(message)
+    }
+
+    fn next_at_hand(&mut self) -> Option<Incoming> {
+        loop {
+            let message = match self.at_hand.front_mut()? {
+                Parcel::Run(run) => match run.next() {
+                    Some(message) => message,
+                    None => {
+                        let n_unread = run.n_left;
+                        self.at_hand.pop_front();
+                        self.queue.taken(n_unread);
+                        continue;
+                    }
+                },
+                Parcel::One(_) => match self.at_hand.pop_front()? {
+                    Parcel::One(message) => message,
+                    Parcel::Run(_) => continue,
+                },
+            };
+            self.queue.taken(1);
+            return Some(message);
+        }
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.queue.close();
+        // Outside of the lock: requests that are dropped are answered.
+        let parcels = mem::take(&mut self.queue.lock().parcels);
+        drop(parcels);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::engine::{Peer, Role};
+
+    fn one(number: u8) -> Parcel {
+        let from = Peer { name: "n".parse().unwrap(), incarnation: 1, role: Role::Node };
+        Parcel::One(Incoming { from, body: Bytes::copy_from_slice(&[number]), reply: None })
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_takes_no_more_and_tells_when_there_is_room() {
+        let queue = Arc::new(Queue::default());
+        let mut inbox = Inbox::of(queue.clone());
+        for _ in 0..INBOX_MAX {
+            queue.deliver(one(1)).unwrap();
+        }
+        assert!(matches!(queue.deliver(one(2)), Err(Undelivered::Full(_))));
+        let waiting = tokio::spawn({
+            let queue = queue.clone();
+            async move { queue.has_room().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        assert_eq!(inbox.recv().await.unwrap().body[0], 1);
+        waiting.await.unwrap();
+        queue.deliver(one(2)).unwrap();
+        let mut messages = Vec::new();
+        while inbox.recv_many(&mut messages, 1000).await == 1000 {}
+        assert_eq!((messages.len(), messages.last().unwrap().body[0]), (INBOX_MAX, 2));
+    }
+
+    #[tokio::test]
+    async fn a_service_that_ends_gives_what_it_has_and_takes_no_more() {
+        let queue = Arc::new(Queue::default());
+        let mut inbox = Inbox::of(queue.clone());
+        queue.deliver(one(1)).unwrap();
+        queue.close();
+        assert!(matches!(queue.deliver(one(2)), Err(Undelivered::NoService(_))));
+        assert!(inbox.recv().await.is_some());
+        assert!(inbox.recv().await.is_none());
+    }
+}
