@@ -206,7 +206,7 @@ async fn garbage_on_an_inbox_is_refused_counted_and_told_once() {
     let config = Config { listen: vec![format!("127.0.0.1:{port}")], multicast: false, ..group("garbage") };
     let a = join(&config, "a").await.unwrap();
     let mut events = a.watch();
-    let key = format!("enact/1/{}/in/a/{:x}/*", config.group, a.me().incarnation);
+    let key = format!("enact/{}/{}/in/a/{:x}/*", engine::PROTOCOL, config.group, a.me().incarnation);
     tokio::task::spawn_blocking(move || {
         use zenoh::Wait;
         let mut stranger = zenoh::Config::default();

@@ -148,7 +148,7 @@ impl LaneArrivals {
                 }
             };
             let n_messages = parcel.len();
-            let (left, why) = match shared.services.deliver(service, parcel) {
+            let (left, why) = match shared.services.deliver_from_afar(service, parcel) {
                 Ok(()) => {
                     // It is slow, but it lives: the next wait begins anew.
                     before = None;
@@ -251,6 +251,20 @@ impl Runs<'_> {
         if let Some((service, start, end, n_messages)) = self.open.take() {
             let run = Run::new(self.wire.clone(), self.lane, self.payload.slice(start..end), n_messages);
             self.backlog.push_back(Step::Deliver(service, Parcel::Run(run)));
+        }
+    }
+}
+
+/// Refuses what waited in this node's first moment for services that did not come.
+pub(super) fn end_first_moment(shared: &Shared) {
+    for parcel in shared.services.end_first_moment() {
+        let mut rest = Some(parcel);
+        while let Some(parcel) = rest.take() {
+            let (first, left) = parcel.split_first();
+            if let Some(message) = first {
+                refuse(shared, message, Reply::NoService);
+            }
+            rest = left;
         }
     }
 }

@@ -27,6 +27,9 @@ use crate::{
 const TOLD_MAX: usize = 8192;
 /// Greetings to peers without a link.
 const GREETINGS_MAX: usize = 256;
+/// Peers see a node as soon as it has joined, and it serves what it serves a little later: what they send meanwhile is kept for so
+/// long. Many times what a start takes, and less than anybody waits for the answer that nothing serves a request.
+const FIRST_MOMENT: Duration = Duration::from_millis(500);
 /// How often the view of who is alive is looked at.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -37,6 +40,7 @@ pub(super) struct Mesh {
     told: mpsc::Receiver<Told>,
     greetings: mpsc::Sender<(Address, Bytes)>,
     greetings_out: Option<mpsc::Receiver<(Address, Bytes)>>,
+    first_moment_until: Option<Time>,
 }
 
 impl Mesh {
@@ -46,7 +50,7 @@ impl Mesh {
         let shared = Shared::new(me.peer.clone(), me.address.clone(), limits, tell);
         let peers = Peers::new(me, env!("CARGO_PKG_VERSION").to_owned(), place, times, shared.ticks.now());
         let (greetings, greetings_out) = mpsc::channel(GREETINGS_MAX);
-        Mesh { shared, peers, told, greetings, greetings_out: Some(greetings_out) }
+        Mesh { shared, peers, told, greetings, greetings_out: Some(greetings_out), first_moment_until: None }
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -94,7 +98,12 @@ impl Mesh {
         for (number, wire) in self.numbered() {
             self.peers.heard(number, Time(wire.heard.load(Relaxed)), effects);
         }
-        self.peers.tick(self.shared.ticks.now(), effects);
+        let now = self.shared.ticks.now();
+        if self.first_moment_until.is_some_and(|until| now >= until) {
+            self.first_moment_until = None;
+            dispatch::end_first_moment(&self.shared);
+        }
+        self.peers.tick(now, effects);
     }
 
     fn numbered(&self) -> Vec<(u64, Arc<Wire>)> {
@@ -133,6 +142,8 @@ impl Mesh {
             }
             Effect::Close { link } => self.close(link),
             Effect::Announce => {
+                self.shared.services.begin_first_moment();
+                self.first_moment_until = Some(self.shared.ticks.now() + FIRST_MOMENT);
                 self.shared.standing.send_replace(Standing::Member);
                 engine.announce();
             }

@@ -75,6 +75,25 @@ async fn a_request_gets_its_reply_or_says_why_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_comes_in_a_nodes_first_moment_waits_for_the_service() {
+    let net = SimNet::new(12, Weather::default());
+    let (a, b) = pair(&net).await;
+    let to = name("b");
+    a.tell(&to, "never", Lane::Control, "x".into()).unwrap();
+    let asked = a.ask(&to, "echo", Lane::Control, "early".into(), SECOND);
+    let served = async {
+        tokio::time::sleep(SECOND / 5).await;
+        echo(&b);
+    };
+    let (reply, ()) = tokio::join!(asked, served);
+    assert_eq!(reply.unwrap(), "early");
+    // After it, nothing waits for a service that does not come.
+    let refused = a.ask(&to, "never", Lane::Control, "x".into(), 5 * SECOND).await;
+    assert_eq!(refused, Err(AskError::NoService { to }));
+    assert_eq!(b.stats().undeliverable, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_is_lost_or_doubled_or_disordered_in_bad_weather() {
     for seed in 1..=6 {
         let weather =

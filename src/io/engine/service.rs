@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use bytes::Bytes;
@@ -127,14 +127,29 @@ impl fmt::Debug for ReplyTo {
     }
 }
 
+/// Messages kept for services that are not served yet; a handful of peers and consoles ask a newcomer at once.
+const EARLY_MAX: usize = 1024;
+
 /// The services of this node.
 #[derive(Debug, Default)]
-pub(super) struct Services(RwLock<HashMap<ServiceId, Arc<Queue>>>);
+pub(super) struct Services {
+    queues: RwLock<HashMap<ServiceId, Arc<Queue>>>,
+    /// What came from peers for services that are not served yet, in this node's first moment; `None` after it.
+    early: Mutex<Option<Vec<(ServiceId, Parcel)>>>,
+}
 
 impl Services {
     pub(super) fn serve(&self, service: ServiceId) -> Inbox {
         let queue = Arc::new(Queue::default());
-        let former = self.0.write().unwrap_or_else(PoisonError::into_inner).insert(service, queue.clone());
+        let mut queues = self.queues.write().unwrap_or_else(PoisonError::into_inner);
+        let former = queues.insert(service, queue.clone());
+        if let Some(early) = self.early().as_mut() {
+            for (_, parcel) in early.extract_if(.., |(of, _)| *of == service) {
+                // There is room: it is empty, and fewer are kept.
+                drop(queue.deliver(parcel));
+            }
+        }
+        drop(queues);
         if let Some(former) = former {
             former.close();
         }
@@ -143,19 +158,50 @@ impl Services {
 
     /// Delivers what there is room for.
     pub(super) fn deliver(&self, service: ServiceId, parcel: Parcel) -> Result<(), Undelivered> {
-        let services = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        match services.get(&service) {
+        match self.queue(service) {
             Some(queue) => queue.deliver(parcel),
             None => Err(Undelivered::NoService(parcel)),
         }
     }
 
+    /// The same for what comes from a peer: in this node's first moment it waits for its service.
+    pub(super) fn deliver_from_afar(&self, service: ServiceId, parcel: Parcel) -> Result<(), Undelivered> {
+        // Held until the parcel is put somewhere: nobody serves it in between.
+        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(queue) = queues.get(&service) {
+            return queue.deliver(parcel);
+        }
+        match self.early().as_mut() {
+            Some(early) if early.iter().map(|(_, early)| early.len()).sum::<usize>() + parcel.len() <= EARLY_MAX => {
+                early.push((service, parcel));
+                Ok(())
+            }
+            _ => Err(Undelivered::NoService(parcel)),
+        }
+    }
+
+    /// From now on messages wait for services that are not served yet.
+    pub(super) fn begin_first_moment(&self) {
+        self.early().get_or_insert_default();
+    }
+
+    /// From now on they do not; gives those whose services did not come.
+    pub(super) fn end_first_moment(&self) -> Vec<Parcel> {
+        let early = self.early().take().unwrap_or_default();
+        early.into_iter().map(|(_, parcel)| parcel).collect()
+    }
+
     pub(super) fn queue(&self, service: ServiceId) -> Option<Arc<Queue>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&service).cloned()
+        self.queues.read().unwrap_or_else(PoisonError::into_inner).get(&service).cloned()
     }
 
     pub(super) fn clear(&self) {
-        let services = std::mem::take(&mut *self.0.write().unwrap_or_else(PoisonError::into_inner));
+        let services = std::mem::take(&mut *self.queues.write().unwrap_or_else(PoisonError::into_inner));
         services.values().for_each(|queue| queue.close());
+        drop(self.end_first_moment());
+    }
+
+    fn early(&self) -> MutexGuard<'_, Option<Vec<(ServiceId, Parcel)>>> {
+        self.early.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -59,7 +59,7 @@ pub struct Limits {
     pub probe_min: Duration,
     /// The longest pause between probes.
     pub probe_max: Duration,
-    /// A link that has nothing to say says so this often.
+    /// A link that has nothing to say says so this often: several times in `Times::suspect` of the view of who is alive.
     pub heartbeat: Duration,
 }
 

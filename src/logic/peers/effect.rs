@@ -13,7 +13,8 @@ pub struct Times {
     pub settle: Duration,
     /// How long a newcomer waits for the answer of a node of its own name. A node that hangs for longer has lost its name.
     pub rival: Duration,
-    /// Silence after which a peer is suspected; several heartbeats of the link.
+    /// Silence after which a peer is suspected: three heartbeats of the link may be missed, and with a heartbeat's age and a look
+    /// every 50 ms it comes within the promised second, on a loaded machine too (`docs/failure-detection.md` has the figures).
     pub suspect: Duration,
     /// Silence after which a peer is down although the network still shows it.
     pub silent: Duration,

@@ -444,7 +444,6 @@ async fn note_peers(world: Rc<World>, router: Router) {
                 (peer, What::NodeDown { orderly: reason == engine::DownReason::Left })
             }
             PeerEvent::Lost { peer, n_messages } => {
-                tracing::warn!(%peer, n_messages, "messages are lost with a dead peer");
                 (peer, What::Note { text: format!("{n_messages} messages to it are lost") })
             }
             PeerEvent::Refused { who, reason } => {
