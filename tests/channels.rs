@@ -125,7 +125,7 @@ impl Node {
             life: self.lives.get(),
             definition: bundle.definition.clone(),
             dictionary,
-            arbiter: actix_rt::Arbiter::current(),
+            arbiter: actix_rt::Arbiter::current().into(),
             environment: self.environment.clone(),
         };
         let handle = bundle.factory.unwrap().create(birth).unwrap();

@@ -73,6 +73,20 @@ impl Store {
         })
     }
 
+    /// Whose states are kept.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn state_ids(&self) -> Result<Vec<ComponentId>, StoreError> {
+        self.read(|txn| {
+            let mut ids = Vec::new();
+            for entry in txn.open_table(STATES)?.iter()? {
+                ids.push(ComponentId(entry?.0.value()));
+            }
+            Ok(ids)
+        })
+    }
+
     /// Whose states are kept, and for whom.
     ///
     /// # Errors

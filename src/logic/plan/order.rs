@@ -4,10 +4,10 @@
 //! stop the other way round. A port marked `no_dependency` waits for nobody, and neither do cycles: where components wait for
 //! each other, as few of the waits as possible are dropped.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use petgraph::{
-    algo::{greedy_feedback_arc_set, is_cyclic_directed},
+    algo::{greedy_feedback_arc_set, toposort},
     graph::{DiGraph, NodeIndex},
     visit::EdgeRef,
 };
@@ -87,8 +87,8 @@ pub fn plan(running: &Model, wanted: &Model, node: &NodeName) -> Plan {
 pub fn order(mut steps: Vec<Adaptation>, running: &Model, wanted: &Model, node: &NodeName) -> Plan {
     steps.sort_by_key(Adaptation::rank);
     let mut graph = Graph::default();
-    for step in 0..steps.len() {
-        graph.edges.add_node(step);
+    for _ in &steps {
+        graph.edges.add_node(());
     }
     graph.units(&steps);
     graph.bindings(&steps, Rank::StopInstance, running);
@@ -102,13 +102,15 @@ pub fn order(mut steps: Vec<Adaptation>, running: &Model, wanted: &Model, node: 
 /// Steps (and behind them gates) by place, with an edge from who goes first to who waits.
 #[derive(Default)]
 struct Graph {
-    edges: DiGraph<usize, ()>,
+    edges: DiGraph<(), ()>,
+    /// The edges once more: the graph itself would go through all that waits for a channel to find out whether one does.
+    known: HashSet<(usize, usize)>,
 }
 
 impl Graph {
     fn wait(&mut self, first: usize, then: usize) {
-        if first != then {
-            self.edges.update_edge(NodeIndex::new(first), NodeIndex::new(then), ());
+        if first != then && self.known.insert((first, then)) {
+            self.edges.add_edge(NodeIndex::new(first), NodeIndex::new(then), ());
         }
     }
 
@@ -153,8 +155,8 @@ impl Graph {
                 }
                 let edges = &mut self.edges;
                 let channel = *channels.entry(&binding.channel).or_insert_with(|| {
-                    let place = edges.node_count();
-                    edges.add_node(place).index()
+                    // A gate: a place behind the last step.
+                    edges.add_node(()).index()
                 });
                 let receives = component.provided.contains(&binding.port.port);
                 match receives == (rank == Rank::StartInstance) {
@@ -166,7 +168,7 @@ impl Graph {
     }
 
     fn cut_cycles(&mut self) {
-        if is_cyclic_directed(&self.edges) {
+        if toposort(&self.edges, None).is_err() {
             let cut: BTreeSet<_> = greedy_feedback_arc_set(&self.edges).map(|edge| edge.id()).collect();
             self.edges.retain_edges(|_, edge| !cut.contains(&edge));
         }

@@ -9,7 +9,8 @@
 //! inverses are idempotent, a record says only which rank was passed, and records at the end may be missing.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
     ops::Range,
     sync::Arc,
     time::Duration,
@@ -31,6 +32,8 @@ enum State {
     Untouched {
         maybe: bool,
     },
+    /// Begun by this run, forth or back; to be through by this time.
+    UnderWay(Time),
     Done,
     /// It failed or hung, and may be done by half.
     Failed,
@@ -60,13 +63,15 @@ pub struct Run {
     at: usize,
     n_left: usize,
     /// Who waits for a place, and whom it waits for; in the direction of doing.
-    after: Vec<Vec<u32>>,
-    before: Vec<Vec<u32>>,
+    after: Neighbours,
+    before: Neighbours,
     /// For how many places each still waits.
     n_waits: Vec<u32>,
     ready: VecDeque<u32>,
-    /// Steps that were begun, with the time by which they must be through.
-    under_way: BTreeMap<u32, Time>,
+    n_under_way: usize,
+    /// The times by which steps that were begun must be through, the first one on top. A step that is through stays in it until
+    /// it comes to the top: taking it out at once would cost more than all else that is done about a step.
+    deadlines: BinaryHeap<Reverse<(Time, u32)>>,
     n_through: usize,
     n_total: usize,
 }
@@ -75,22 +80,18 @@ impl Run {
     /// A run of a plan from its beginning. [`Run::begin`] sets it going.
     pub fn new(plan: Arc<Plan>, limits: Limits) -> Run {
         let n_places = plan.steps.len() + plan.n_gates as usize;
-        let (mut after, mut before) = (vec![Vec::new(); n_places], vec![Vec::new(); n_places]);
-        for &(first, then) in &plan.waits {
-            after[first as usize].push(then);
-            before[then as usize].push(first);
-        }
         Run {
             phase: Phase::Fresh,
             states: vec![State::Untouched { maybe: false }; plan.steps.len()],
             ranks: ranks(&plan.steps),
             at: 0,
             n_left: 0,
-            after,
-            before,
+            after: Neighbours::new(n_places, plan.waits.iter().copied()),
+            before: Neighbours::new(n_places, plan.waits.iter().map(|&(first, then)| (then, first))),
             n_waits: vec![0; n_places],
             ready: VecDeque::new(),
-            under_way: BTreeMap::new(),
+            n_under_way: 0,
+            deadlines: BinaryHeap::new(),
             n_through: 0,
             n_total: plan.steps.len(),
             plan,
@@ -145,8 +146,14 @@ impl Run {
     }
 
     /// When [`Run::tick`] has something to do, if nothing happens before.
-    pub fn next_deadline(&self) -> Option<Time> {
-        self.under_way.values().min().copied()
+    pub fn next_deadline(&mut self) -> Option<Time> {
+        while let Some(&Reverse((until, step))) = self.deadlines.peek() {
+            if self.states[step as usize] == State::UnderWay(until) {
+                return Some(until);
+            }
+            self.deadlines.pop();
+        }
+        None
     }
 
     /// Sets the run going. A plan without steps is over at once and leaves no record.
@@ -173,17 +180,18 @@ impl Run {
     /// Tells the run what has become of a step. What comes too late, or was never asked for, changes nothing.
     pub fn done(&mut self, step: u32, way: Way, result: Result<(), String>, now: Time, effects: &mut Vec<Effect>) {
         let is_back = matches!(self.phase, Phase::Undoing(..));
-        if is_back != (way == Way::Undo) || self.under_way.remove(&step).is_none() {
-            return;
+        if is_back == (way == Way::Undo) && matches!(self.states.get(step as usize), Some(State::UnderWay(_))) {
+            self.through(step, result, now, effects);
         }
-        self.through(step, result, now, effects);
     }
 
     /// Gives up the steps that have taken too long.
     pub fn tick(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        let late: Vec<u32> = self.under_way.iter().filter(|(_, until)| **until <= now).map(|(step, _)| *step).collect();
-        for step in late {
-            if self.under_way.remove(&step).is_some() {
+        while let Some(&Reverse((until, step))) = self.deadlines.peek()
+            && until <= now
+        {
+            self.deadlines.pop();
+            if self.states[step as usize] == State::UnderWay(until) {
                 let limit = self.limits.of(&self.plan.steps[step as usize]);
                 self.through(step, Err(format!("no answer within {limit:?}")), now, effects);
             }
@@ -213,6 +221,7 @@ impl Run {
                 self.fail(failure, effects);
             }
         }
+        self.n_under_way -= 1;
         self.n_left -= 1;
         self.n_through += 1;
         self.release(step);
@@ -229,7 +238,7 @@ impl Run {
     fn pump(&mut self, now: Time, effects: &mut Vec<Effect>) {
         match &self.phase {
             Phase::Draining(failure) => {
-                if self.under_way.is_empty() {
+                if self.n_under_way == 0 {
                     let failure = failure.clone();
                     self.turn(failure, now, effects);
                 }
@@ -238,10 +247,13 @@ impl Run {
                 if self.n_left == 0 {
                     return self.leave(now, effects);
                 }
-                while self.under_way.len() < self.limits.at_once.max(1) {
+                while self.n_under_way < self.limits.at_once.max(1) {
                     let Some(step) = self.ready.pop_front() else { break };
                     let limit = self.limits.of(&self.plan.steps[step as usize]);
-                    self.under_way.insert(step, now + limit + VERDICT);
+                    let until = now + limit + VERDICT;
+                    self.states[step as usize] = State::UnderWay(until);
+                    self.deadlines.push(Reverse((until, step)));
+                    self.n_under_way += 1;
                     effects.push(match self.phase {
                         Phase::Undoing(..) => Effect::Undo { step, limit },
                         _ => Effect::Do { step, limit },
@@ -262,7 +274,7 @@ impl Run {
         let mut gates: Vec<u32> = Vec::new();
         for &step in &todo {
             self.count_waits(step, is_back);
-            let (before, after) = (&self.before[step as usize], &self.after[step as usize]);
+            let (before, after) = (self.before.of(step), self.after.of(step));
             gates.extend(before.iter().chain(after).filter(|place| **place as usize >= n_steps));
         }
         gates.sort_unstable();
@@ -287,12 +299,13 @@ impl Run {
         let firsts = if is_back { &self.after } else { &self.before };
         let n_steps = self.plan.steps.len();
         let counts = |first: &&u32| **first as usize >= n_steps || self.is_todo(**first, is_back);
-        self.n_waits[place as usize] = firsts[place as usize].iter().filter(counts).count() as u32;
+        self.n_waits[place as usize] = firsts.of(place).iter().filter(counts).count() as u32;
     }
 
     fn is_todo(&self, step: u32, is_back: bool) -> bool {
         match self.states[step as usize] {
             State::Untouched { maybe } => !is_back || maybe,
+            State::UnderWay(_) => !is_back,
             State::Done | State::Failed => is_back,
             State::Undone => false,
         }
@@ -304,8 +317,9 @@ impl Run {
             return;
         }
         let is_back = matches!(self.phase, Phase::Undoing(..));
-        let waiting = if is_back { &self.before } else { &self.after };
-        for then in waiting[place as usize].clone() {
+        for nth in 0.. {
+            let waiting = if is_back { &self.before } else { &self.after };
+            let Some(&then) = waiting.of(place).get(nth) else { break };
             let n_waits = &mut self.n_waits[then as usize];
             if *n_waits == 0 {
                 continue;
@@ -366,6 +380,37 @@ impl Run {
         self.phase = Phase::Over(outcome.clone());
         effects.push(Effect::Log(Record::Ended(outcome.clone())));
         effects.push(Effect::Finished(outcome));
+    }
+}
+
+/// For each place of a plan, who stands next to it: all lists in one.
+#[derive(Clone, Debug)]
+struct Neighbours {
+    /// Where the list of a place begins; one more for the end.
+    starts: Vec<u32>,
+    all: Vec<u32>,
+}
+
+impl Neighbours {
+    fn new(n_places: usize, pairs: impl Iterator<Item = (u32, u32)> + Clone) -> Neighbours {
+        let mut starts = vec![0; n_places + 1];
+        for (place, _) in pairs.clone() {
+            starts[place as usize + 1] += 1;
+        }
+        for place in 0..n_places {
+            starts[place + 1] += starts[place];
+        }
+        let mut all = vec![0; starts[n_places] as usize];
+        let mut next = starts.clone();
+        for (place, neighbour) in pairs {
+            all[next[place as usize] as usize] = neighbour;
+            next[place as usize] += 1;
+        }
+        Neighbours { starts, all }
+    }
+
+    fn of(&self, place: u32) -> &[u32] {
+        &self.all[self.starts[place as usize] as usize..self.starts[place as usize + 1] as usize]
     }
 }
 

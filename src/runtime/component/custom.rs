@@ -162,7 +162,10 @@ fn create<A: CustomActor>(birth: Birth, ports: Arc<[InputPort]>) -> Result<Handl
     let inbox = Inbox::new(birth.path.clone(), birth.definition.kind, birth.life, ports);
     let handle = Handle::new(inbox.clone());
     let arbiter = birth.arbiter.clone();
-    if arbiter.spawn(live::<A>(inbox, birth)) { Ok(handle) } else { Err(Failure::NoArbiter) }
+    let born = arbiter.spawn_fn(move || {
+        actix_rt::spawn(live::<A>(inbox, birth));
+    });
+    if born { Ok(handle) } else { Err(Failure::NoArbiter) }
 }
 
 /// The shell of a custom actor: it gives the actor what comes, one thing at a time.
@@ -422,7 +425,7 @@ mod tests {
             life: 1,
             definition: bundle.definition.clone(),
             dictionary: dictionary(step),
-            arbiter: actix_rt::Arbiter::current(),
+            arbiter: actix_rt::Arbiter::current().into(),
             environment: Arc::new(Environment::new(node)),
         };
         bundle.factory.unwrap().create(birth).unwrap()

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use actix::Actor;
-
-use super::{Behaviour, InputDef, OutputDef, ParamDef, shell::Shell};
+use super::{
+    Behaviour, InputDef, OutputDef, ParamDef,
+    shell::{Seen, Shell},
+};
 use crate::{
     logic::restart::Policy,
     model::{Kind, PortDefinition, TypeDefinition},
@@ -115,11 +116,10 @@ pub fn bundle<C: Behaviour>() -> Bundle {
 }
 
 fn create<C: Behaviour>(birth: Birth, ports: Arc<[InputPort]>) -> Result<Handle, Failure> {
-    let inbox = Inbox::new(birth.path.clone(), Kind::Component, birth.life, ports);
+    let inbox = Inbox::new(birth.path, Kind::Component, birth.life, ports);
     let handle = Handle::new(inbox.clone());
-    let arbiter = birth.arbiter.clone();
-    let born = arbiter.spawn_fn(move || {
-        Shell::<C>::born(inbox, birth).start();
-    });
+    let Birth { arbiter, environment, dictionary, .. } = birth;
+    let seen = Seen { inbox, environment };
+    let born = arbiter.spawn_fn(move || Shell::<C>::new(seen, dictionary, None).spawn());
     if born { Ok(handle) } else { Err(Failure::NoArbiter) }
 }

@@ -1,11 +1,14 @@
 //! The actor around a component: takes events out of its inbox one at a time, runs the component's methods, catches its panics.
 //!
-//! One actix actor an instance. The component lives inside of ONE future on the actor's context, so an async method borrows it
-//! without being moved or boxed, and the next message waits its turn. User code runs nowhere but in here.
+//! One actor an instance. The component lives inside of ONE future, so an async method borrows it without being moved or boxed,
+//! and the next message waits its turn. User code runs nowhere but in here.
+//!
+//! An instance that does nothing must cost next to nothing, for there may be a million of them: what is rare is boxed while it
+//! lasts, and what nobody needs is not there.
 
 use std::{future::poll_fn, mem, sync::Arc, task::Poll, thread};
 
-use actix::{Actor, ActorContext, AsyncContext, Context, fut::wrap_future};
+use actix::{Actor, ActorContext, ActorState};
 use tracing::{Instrument, debug, error, info_span, warn};
 
 use super::{
@@ -16,7 +19,7 @@ use super::{
 use crate::{
     model::Dictionary,
     runtime::instance::{
-        Birth, Condition, Ended, Environment, Failure, Inbox, Message, Op, ReplyTo,
+        Condition, Ended, Environment, Failure, Inbox, Message, Op, ReplyTo,
         inbox::{Crash, Done, Event, Outcome},
     },
     words::{ChannelName, ComponentName, InstancePath, PortName, Value},
@@ -25,66 +28,72 @@ use crate::{
 /// After so many events without a pause, timers are looked at and others on the same thread get their turn.
 const EVENTS_IN_A_ROW: u32 = 64;
 
-/// The actor. It owns the future that owns the component.
+/// The context of a component's actor. Its mailbox is the [`Inbox`], its one future is the component's life. actix's own `Context`
+/// would bring a second mailbox, that nobody writes to, and room for futures that nobody spawns, to each of a million instances.
+pub(super) struct Seat(ActorState);
+
+impl ActorContext for Seat {
+    fn stop(&mut self) {
+        self.0 = ActorState::Stopping;
+    }
+
+    fn terminate(&mut self) {
+        self.0 = ActorState::Stopped;
+    }
+
+    fn state(&self) -> ActorState {
+        self.0
+    }
+}
+
+/// The actor: everything there is of a component while it lives.
 pub(super) struct Shell<C: Behaviour> {
-    life: Option<Life<C>>,
-}
-
-impl<C: Behaviour> Shell<C> {
-    /// A shell for a component that will be made from its dictionary (or is made already, in tests).
-    pub(super) fn new(
-        inbox: Arc<Inbox>,
-        environment: Arc<Environment>,
-        dictionary: Dictionary,
-        component: Option<C>,
-    ) -> Shell<C> {
-        let name = match inbox.path() {
-            InstancePath::Component(_, name) => name.clone(),
-            other => ComponentName::parse(&other.to_string()).expect("the name of an instance is a name"),
-        };
-        let ctx = Ctx::new(name, inbox.clone(), environment.clone());
-        Shell { life: Some(Life { component, ctx, dictionary, broken: None, inbox, environment }) }
-    }
-
-    /// A shell for a component that is born.
-    pub(super) fn born(inbox: Arc<Inbox>, birth: Birth) -> Shell<C> {
-        Shell::new(inbox, birth.environment, birth.dictionary, None)
-    }
-}
-
-// The component is only ever used through its future; the actor itself is never pinned.
-impl<C: Behaviour> Unpin for Shell<C> {}
-
-impl<C: Behaviour> Actor for Shell<C> {
-    type Context = Context<Self>;
-
-    fn started(&mut self, context: &mut Context<Self>) {
-        use actix::ActorFutureExt;
-        let Some(life) = self.life.take() else { return };
-        let span = info_span!("component", instance = %life.inbox.path());
-        let live = wrap_future::<_, Self>(live(life).instrument(span));
-        context.spawn(live.map(|(), _, context| context.stop()));
-    }
-}
-
-/// Everything there is of a component while it lives.
-struct Life<C: Behaviour> {
     /// Absent before it is made, and when it cannot be made.
     component: Option<C>,
     ctx: Ctx<C>,
     dictionary: Dictionary,
     /// Why there is no component.
-    broken: Option<Failure>,
-    inbox: Arc<Inbox>,
-    environment: Arc<Environment>,
+    broken: Option<Box<Failure>>,
+    /// The last to be dropped: who waits for the end is told when all else is gone.
+    seen: Seen,
 }
 
-/// Closes the inbox however the life ends, so that nobody waits for an answer that never comes.
-struct Closing(Arc<Inbox>, Arc<Environment>);
+// The component is only ever used through the future that it lives in, and never pinned by itself.
+impl<C: Behaviour> Unpin for Shell<C> {}
 
-impl Drop for Closing {
+impl<C: Behaviour> Actor for Shell<C> {
+    type Context = Seat;
+}
+
+impl<C: Behaviour> Shell<C> {
+    /// A shell for a component that will be made from its dictionary (or is made already, in tests).
+    pub(super) fn new(seen: Seen, dictionary: Dictionary, component: Option<C>) -> Shell<C> {
+        let Seen { inbox, environment } = &seen;
+        let name = match inbox.path() {
+            InstancePath::Component(_, name) => name.clone(),
+            other => ComponentName::parse(&other.to_string()).expect("the name of an instance is a name"),
+        };
+        let ctx = Ctx::new(name, inbox.clone(), environment.clone());
+        Shell { component, ctx, dictionary, broken: None, seen }
+    }
+
+    /// Starts the actor on this thread.
+    pub(super) fn spawn(self) {
+        let span = info_span!("component", instance = %self.seen.inbox.path());
+        actix_rt::spawn(live(self).instrument(span));
+    }
+}
+
+/// What others see of an instance, from before it is born. Closes the inbox however the life ends, also one that never begins, so
+/// that nobody waits for an answer that never comes.
+pub(super) struct Seen {
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) environment: Arc<Environment>,
+}
+
+impl Drop for Seen {
     fn drop(&mut self) {
-        let Closing(inbox, environment) = self;
+        let Seen { inbox, environment } = self;
         let left_over = inbox.close();
         inbox.set_condition(Condition::Gone);
         if !left_over.is_empty() {
@@ -108,29 +117,30 @@ fn tell(environment: &Environment, inbox: &Inbox, failure: Failure) {
 
 /// The whole life of a component. Not an `async fn`: that would hold its argument twice.
 #[allow(clippy::manual_async_fn, reason = "an async block keeps what it captures in place")]
-fn live<C: Behaviour>(mut life: Life<C>) -> impl Future<Output = ()> {
+fn live<C: Behaviour>(mut shell: Shell<C>) -> impl Future<Output = ()> {
     async move {
-        let closing = Closing(life.inbox.clone(), life.environment.clone());
-        if life.component.is_none() {
-            Box::pin(life.make()).await;
+        let mut seat = Seat(ActorState::Started);
+        shell.started(&mut seat);
+        if shell.component.is_none() {
+            Box::pin(shell.make()).await;
         }
+        seat.0 = ActorState::Running;
         let mut n_in_a_row = 0;
-        loop {
-            match life.next(&mut n_in_a_row).await {
-                Next::Event(Event::Op(Op::End, done)) => {
-                    let outcome = Box::pin(life.end()).await;
-                    drop(life);
-                    drop(closing);
-                    done.send(outcome);
-                    return;
-                }
-                Next::Event(Event::Op(op, done)) => life.obey(op, done).await,
-                Next::Event(Event::Input(port, message, reply)) => life.input(port, message, reply).await,
-                Next::Event(Event::Turn(turn)) => life.turn(turn).await,
-                Next::Timer(timer) => life.fire(timer).await,
+        let (outcome, done) = loop {
+            match shell.next(&mut n_in_a_row).await {
+                Next::Event(Event::Op(Op::End, done)) => break (Box::pin(shell.end()).await, done),
+                // Boxed since they are rare and large: while an instance only handles messages, it does not carry the room for them.
+                Next::Event(Event::Op(op, done)) => Box::pin(shell.obey(op, done)).await,
+                Next::Event(Event::Turn(turn)) => Box::pin(shell.turn(turn)).await,
+                Next::Timer(timer) => Box::pin(shell.fire(timer)).await,
+                Next::Event(Event::Input(port, message, reply)) => shell.input(port, message, reply).await,
                 Next::Pause => pause().await,
             }
-        }
+        };
+        seat.terminate();
+        shell.stopped(&mut seat);
+        drop(shell);
+        done.send(outcome);
     }
 }
 
@@ -149,13 +159,13 @@ async fn pause() {
 
 enum Next<C: Behaviour> {
     Event(Event),
-    Timer(Timer<C>),
+    Timer(Box<Timer<C>>),
     Pause,
 }
 
-impl<C: Behaviour> Life<C> {
+impl<C: Behaviour> Shell<C> {
     fn is_running(&self) -> bool {
-        self.inbox.condition() == Condition::Running
+        self.seen.inbox.condition() == Condition::Running
     }
 
     /// What comes next. A component that is never idle looks at its timers, and lets others have their turn, now and then.
@@ -163,13 +173,13 @@ impl<C: Behaviour> Life<C> {
         let running = self.is_running();
         *n_in_a_row += 1;
         let pause = *n_in_a_row > EVENTS_IN_A_ROW;
-        let (inbox, timers) = (&self.inbox, &mut self.ctx.timers);
+        let (inbox, timers) = (&self.seen.inbox, &mut self.ctx.timers);
         let next = poll_fn(|cx| {
             if pause
                 && running
                 && let Some(timer) = timers.take_due(cx)
             {
-                return Poll::Ready(Next::Timer(timer));
+                return Poll::Ready(Next::Timer(Box::new(timer)));
             }
             if pause {
                 return Poll::Ready(Next::Pause);
@@ -178,7 +188,7 @@ impl<C: Behaviour> Life<C> {
                 return Poll::Ready(Next::Event(event));
             }
             match timers.take_due(cx) {
-                Some(timer) if running => Poll::Ready(Next::Timer(timer)),
+                Some(timer) if running => Poll::Ready(Next::Timer(Box::new(timer))),
                 // Set by a closure while the component was stopped: it has no timers then.
                 Some(_) | None => Poll::Pending,
             }
@@ -194,10 +204,10 @@ impl<C: Behaviour> Life<C> {
 
     async fn make(&mut self) {
         let dictionary = self.dictionary.clone();
-        match self.inbox.run(async { C::build(&dictionary) }).await {
+        match self.seen.inbox.run(async { C::build(&dictionary) }).await {
             Ok(Ok(component)) => {
                 self.component = Some(component);
-                self.inbox.set_condition(Condition::Created);
+                self.seen.inbox.set_condition(Condition::Created);
             }
             Ok(Err(errors)) => self.break_down(Failure::Params(errors)),
             Err(crash) => self.break_down(failure_of(crash, "create")),
@@ -205,8 +215,8 @@ impl<C: Behaviour> Life<C> {
     }
 
     fn break_down(&mut self, failure: Failure) {
-        self.inbox.fail(failure.clone());
-        self.broken = Some(failure);
+        self.seen.inbox.fail(failure.clone());
+        self.broken = Some(Box::new(failure));
     }
 
     async fn revive(&mut self) -> Outcome {
@@ -231,7 +241,7 @@ impl<C: Behaviour> Life<C> {
         if self.is_running()
             && let Err(failure) = self.stop().await
         {
-            warn!(instance = %self.inbox.path(), %failure, "an instance did not stop well before it ended");
+            warn!(instance = %self.seen.inbox.path(), %failure, "an instance did not stop well before it ended");
         }
         self.ctx.cancel_all().await;
         self.discard().await;
@@ -241,21 +251,20 @@ impl<C: Behaviour> Life<C> {
     /// Drops the component; its `drop` is its own code too.
     async fn discard(&mut self) {
         let component = self.component.take();
-        if let Err(crash) = self.inbox.run(async move { drop(component) }).await {
+        if let Err(crash) = self.seen.inbox.run(async move { drop(component) }).await {
             let failure = failure_of(crash, "drop");
-            warn!(instance = %self.inbox.path(), %failure, "an instance failed while it was dropped");
+            warn!(instance = %self.seen.inbox.path(), %failure, "an instance failed while it was dropped");
         }
     }
 
     fn missing(&self) -> Outcome {
-        Err(self.broken.clone().unwrap_or(Failure::Gone))
+        Err(self.broken.as_deref().cloned().unwrap_or(Failure::Gone))
     }
 
     // ---- what the node wants ----
 
     async fn obey(&mut self, op: Op, done: Done) {
-        // Boxed since it is rare and large: while an instance only handles messages, it does not carry the room for it.
-        let outcome = Box::pin(self.outcome_of(op)).await;
+        let outcome = self.outcome_of(op).await;
         done.send(outcome);
     }
 
@@ -278,23 +287,23 @@ impl<C: Behaviour> Life<C> {
             Op::Bind { port, channel, sink } => self.bind(&port, channel, Some(sink)),
             Op::Unbind { port, channel } => self.bind(&port, channel, None),
             Op::Snapshot => self.snapshot().await,
-            Op::Restore { version, state } => self.restore(&version, state).await,
+            Op::Restore { version, state } => self.restore(&version, *state).await,
             Op::Outputs => Ok(self.outputs()),
             Op::Revive | Op::End => unreachable!("answered by the callers"),
         }
     }
 
     async fn start(&mut self) -> Outcome {
-        match self.inbox.condition() {
+        match self.seen.inbox.condition() {
             Condition::Running => return Ok(Value::Null),
             Condition::Failed => return Err(self.refuse("start")),
             _ => {}
         }
         let (component, ctx) = (self.component.as_mut().expect("looked at before"), &mut self.ctx);
-        let started = self.inbox.run(component.on_start(ctx)).await;
+        let started = self.seen.inbox.run(component.on_start(ctx)).await;
         let outcome = self.judge(started, "start");
         match &outcome {
-            Ok(_) => self.inbox.set_condition(Condition::Running),
+            Ok(_) => self.seen.inbox.set_condition(Condition::Running),
             // What a start that failed has begun is not left behind.
             Err(_) => self.ctx.cancel_all().await,
         }
@@ -306,12 +315,12 @@ impl<C: Behaviour> Life<C> {
             return Ok(Value::Null);
         }
         let (component, ctx) = (self.component.as_mut().expect("it is running"), &mut self.ctx);
-        let stopped = self.inbox.run(component.on_stop(ctx)).await;
+        let stopped = self.seen.inbox.run(component.on_stop(ctx)).await;
         let outcome = self.judge(stopped, "stop");
         self.ctx.cancel_all().await;
-        if self.inbox.condition() != Condition::Failed {
+        if self.seen.inbox.condition() != Condition::Failed {
             // A stop method that returns an error has stopped all the same: nothing of it runs any more.
-            self.inbox.set_condition(Condition::Stopped);
+            self.seen.inbox.set_condition(Condition::Stopped);
         }
         outcome
     }
@@ -319,7 +328,7 @@ impl<C: Behaviour> Life<C> {
     async fn update(&mut self, dictionary: Dictionary) -> Outcome {
         let running = self.is_running();
         let component = self.component.as_mut().expect("looked at before");
-        let set = self.inbox.run(async { component.set(&dictionary) }).await;
+        let set = self.seen.inbox.run(async { component.set(&dictionary) }).await;
         let changed = match set {
             Ok(Ok(changed)) => changed,
             Ok(Err(errors)) => return Err(Failure::Params(errors)),
@@ -330,7 +339,7 @@ impl<C: Behaviour> Life<C> {
             return Ok(Value::Null);
         }
         let (component, ctx) = (self.component.as_mut().expect("looked at before"), &mut self.ctx);
-        let updated = self.inbox.run(component.on_update(&changed, ctx)).await;
+        let updated = self.seen.inbox.run(component.on_update(&changed, ctx)).await;
         self.judge(updated, "update")
     }
 
@@ -348,11 +357,11 @@ impl<C: Behaviour> Life<C> {
     }
 
     async fn snapshot(&mut self) -> Outcome {
-        if self.inbox.condition() == Condition::Failed {
+        if self.seen.inbox.condition() == Condition::Failed {
             return Err(self.refuse("take a snapshot"));
         }
         let component = self.component.as_ref().expect("looked at before");
-        match self.inbox.run(async { component.snapshot() }).await {
+        match self.seen.inbox.run(async { component.snapshot() }).await {
             Ok(Ok(state)) => Ok(state),
             Ok(Err(reason)) => Err(refused("snapshot", &reason)),
             Err(crash) => Err(self.crash(crash, "snapshot")),
@@ -365,7 +374,7 @@ impl<C: Behaviour> Life<C> {
             let state = if from == C::VERSION { state } else { C::upgrade(from, state)? };
             component.restore(state)
         };
-        let restored = self.inbox.run(restore).await;
+        let restored = self.seen.inbox.run(restore).await;
         self.judge(restored, "restore")
     }
 
@@ -383,7 +392,7 @@ impl<C: Behaviour> Life<C> {
     async fn input(&mut self, port: usize, message: Message, reply: Option<ReplyTo>) {
         let Some(component) = &mut self.component else { return };
         let def = &C::INPUTS[port];
-        let handled = self.inbox.run(component.on_input(def.name, message, &mut self.ctx)).await;
+        let handled = self.seen.inbox.run(component.on_input(def.name, message, &mut self.ctx)).await;
         match handled {
             Ok(Ok(Reply(answer))) => {
                 if let Some(reply) = reply {
@@ -404,24 +413,24 @@ impl<C: Behaviour> Life<C> {
     fn input_refused(&self, port: &str, reason: &Error, reply: Option<ReplyTo>) {
         match reply {
             Some(reply) => reply.send(Err(refused(&format!("input \"{port}\""), reason))),
-            None => warn!(instance = %self.inbox.path(), port, error = %reason, "an input refused a message"),
+            None => warn!(instance = %self.seen.inbox.path(), port, error = %reason, "an input refused a message"),
         }
     }
 
     async fn turn(&mut self, turn: crate::runtime::instance::inbox::Turn) {
         let Ok(turn) = turn.downcast::<Turn<C>>() else {
-            error!(instance = %self.inbox.path(), "a closure for another type of component was dropped");
+            error!(instance = %self.seen.inbox.path(), "a closure for another type of component was dropped");
             return;
         };
-        if self.inbox.condition() == Condition::Failed {
+        if self.seen.inbox.condition() == Condition::Failed {
             // Dropped: who asked is told that the component does not answer.
             return;
         }
         let Some(component) = &mut self.component else { return };
         let ctx = &mut self.ctx;
         let ran = match *turn {
-            Turn::Now(work) => self.inbox.run(async { work(component, ctx) }).await,
-            Turn::Later(work) => self.inbox.run(work.start(component, ctx)).await,
+            Turn::Now(work) => self.seen.inbox.run(async { work(component, ctx) }).await,
+            Turn::Later(work) => self.seen.inbox.run(work.start(component, ctx)).await,
             Turn::TaskPanicked { name, reason } => {
                 self.crash_by_itself(Crash::Panicked(reason), format!("task \"{name}\""));
                 return;
@@ -432,15 +441,15 @@ impl<C: Behaviour> Life<C> {
         }
     }
 
-    async fn fire(&mut self, mut timer: Timer<C>) {
+    async fn fire(&mut self, mut timer: Box<Timer<C>>) {
         let Some(component) = &mut self.component else { return };
         let ctx = &mut self.ctx;
         let fired = match &mut timer.job {
-            Job::Now(work) => self.inbox.run(async { work(component, ctx) }).await,
-            Job::Later(work) => self.inbox.run(work.start(component, ctx)).await,
+            Job::Now(work) => self.seen.inbox.run(async { work(component, ctx) }).await,
+            Job::Later(work) => self.seen.inbox.run(work.start(component, ctx)).await,
         };
         let name = timer.name.clone();
-        self.ctx.timers.fired(timer);
+        self.ctx.timers.fired(*timer);
         if let Err(crash) = fired {
             self.crash_by_itself(crash, format!("timer \"{name}\""));
         }
@@ -460,21 +469,21 @@ impl<C: Behaviour> Life<C> {
     fn crash(&mut self, crash: Crash, what: &str) -> Failure {
         let failure = failure_of(crash, what);
         self.ctx.abort_all();
-        self.inbox.fail(failure.clone());
+        self.seen.inbox.fail(failure.clone());
         failure
     }
 
     /// The same, while nobody waited for an outcome: the node is told, to start it again.
     fn crash_by_itself(&mut self, crash: Crash, what: String) -> Failure {
         let failure = self.crash(crash, &what);
-        tell(&self.environment, &self.inbox, failure.clone());
+        tell(&self.seen.environment, &self.seen.inbox, failure.clone());
         failure
     }
 
     fn refuse(&self, what: &str) -> Failure {
-        let condition = match self.inbox.cause() {
+        let condition = match self.seen.inbox.cause() {
             Some(cause) => format!("failed ({cause})"),
-            None => self.inbox.condition().to_string(),
+            None => self.seen.inbox.condition().to_string(),
         };
         Failure::Condition { what: what.to_owned(), condition }
     }
@@ -494,4 +503,56 @@ fn failure_of(crash: Crash, what: &str) -> Failure {
 /// A reference to a component, from its inbox.
 pub(super) fn me<C: Behaviour>(inbox: &Arc<Inbox>) -> Me<C> {
     Me::new(inbox.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::size_of_val;
+
+    use super::*;
+    use crate::{
+        runtime::component::{ComponentType, InputDef},
+        words::NodeName,
+    };
+
+    /// A component as small ones are.
+    #[derive(Default)]
+    struct Small {
+        sum: u64,
+    }
+
+    impl ComponentType for Small {
+        const NAME: &'static str = "Small";
+        const VERSION: &'static str = "1.0.0";
+        fn build(_: &Dictionary) -> Result<Self, Vec<crate::runtime::instance::ParamError>> {
+            Ok(Small::default())
+        }
+    }
+
+    impl Behaviour for Small {
+        const INPUTS: &'static [InputDef] = &[InputDef::of::<u64>("add")];
+        async fn on_input(
+            &mut self,
+            _: &str,
+            message: Message,
+            _: &mut Ctx<Self>,
+        ) -> crate::runtime::component::Result<Reply> {
+            self.sum += message.decode::<u64>()?;
+            Ok(Reply::of(self.sum))
+        }
+    }
+
+    /// What an idle instance takes: its inbox, and the one future that it is. A node may have a million.
+    #[test]
+    fn an_instance_stays_small() {
+        let path = InstancePath::Component(NodeName::parse("n").unwrap(), ComponentName::parse("c").unwrap());
+        let inbox = Inbox::new(path, crate::model::Kind::Component, 1, Arc::from([]));
+        let environment = Arc::new(Environment::new(NodeName::parse("n").unwrap()));
+        let n_inbox = size_of_val(&*inbox);
+        let shell = Shell::<Small>::new(Seen { inbox, environment }, Dictionary::default(), None);
+        let n_shell = size_of_val(&shell);
+        let n_life = size_of_val(&live(shell));
+        let found = format!("inbox {n_inbox}, shell {n_shell}, future {n_life} bytes");
+        assert!(n_inbox <= 320 && n_shell <= 160 && n_life <= 480, "{found}");
+    }
 }

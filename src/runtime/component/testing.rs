@@ -53,14 +53,13 @@ use std::{
     time::Duration,
 };
 
-use actix::Actor;
 use serde::Serialize;
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{
     Behaviour, Me, Result,
     definition::input_ports,
-    shell::{Shell, me},
+    shell::{Seen, Shell, me},
     to_value,
 };
 use crate::{
@@ -127,7 +126,8 @@ impl<C: Behaviour> Harness<C> {
         let path = InstancePath::Component(environment.node().clone(), name);
         let life = LIVES.fetch_add(1, Ordering::Relaxed);
         let inbox = Inbox::new(path, Kind::Component, life, input_ports(C::INPUTS));
-        Shell::new(inbox.clone(), Arc::new(environment), dictionary, Some(component)).start();
+        let seen = Seen { inbox: inbox.clone(), environment: Arc::new(environment) };
+        Shell::new(seen, dictionary, Some(component)).spawn();
         Ok(Harness { me: me(&inbox), handle: Handle::new(inbox), values })
     }
 

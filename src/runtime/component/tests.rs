@@ -515,7 +515,7 @@ fn code_that_blocks_its_thread_is_a_zombie_and_the_others_live() {
                 life: life as u64,
                 definition,
                 dictionary: Dictionary::default(),
-                arbiter: arbiters[life].handle(),
+                arbiter: arbiters[life].handle().into(),
                 environment: environment.clone(),
             };
             catalog.create(birth).unwrap()
@@ -539,7 +539,7 @@ fn code_that_blocks_its_thread_is_a_zombie_and_the_others_live() {
                 ..(*catalog.iter().next().unwrap().definition).clone()
             }),
             dictionary: Dictionary::default(),
-            arbiter: arbiters[1].handle(),
+            arbiter: arbiters[1].handle().into(),
             environment: environment.clone(),
         });
         assert_eq!(

@@ -60,7 +60,7 @@ fn group_on(router: Router) -> (Handle, Arc<GroupHandle>) {
             life: 1,
             definition: gossip.definition,
             dictionary: Dictionary::default(),
-            arbiter: actix_rt::Arbiter::current(),
+            arbiter: actix_rt::Arbiter::current().into(),
             environment: Arc::new(environment),
         })
         .unwrap();

@@ -63,7 +63,7 @@ pub(super) fn create<G: GroupType>(birth: Birth) -> Result<Handle, Failure> {
         watcher: birth.environment.watcher().cloned(),
         make: Box::new(|| Box::new(G::default())),
     };
-    let handle = start(&birth.arbiter, seat);
+    let handle = start(birth.arbiter.arbiter(), seat);
     Ok(Handle::new(inbox).with_facet(Arc::new(handle)))
 }
 

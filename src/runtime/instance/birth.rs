@@ -8,9 +8,8 @@ use std::{
 };
 
 use actix::Recipient;
-use actix_rt::ArbiterHandle;
 
-use super::{Ended, ModelService};
+use super::{Cradle, Ended, ModelService};
 use crate::{
     model::{Dictionary, TypeDefinition},
     words::{InstancePath, NodeName},
@@ -27,8 +26,8 @@ pub struct Birth {
     pub definition: Arc<TypeDefinition>,
     /// Its values, as this node sees them (`Instance::dictionary_on`).
     pub dictionary: Dictionary,
-    /// The thread that it lives on.
-    pub arbiter: ArbiterHandle,
+    /// The way to the thread that it lives on; `arbiter.into()` makes one.
+    pub arbiter: Cradle,
     /// What the node offers to all its instances.
     pub environment: Arc<Environment>,
 }

@@ -140,7 +140,7 @@ impl Handle {
     /// # Errors
     /// When the state does not fit, also after its upgrade method.
     pub async fn restore(&self, version: &str, state: Value, limit: Duration) -> Result<(), Failure> {
-        self.request(Op::Restore { version: version.into(), state }, limit).await.map(drop)
+        self.request(Op::Restore { version: version.into(), state: Box::new(state) }, limit).await.map(drop)
     }
 
     /// Makes it anew after a failure: same values, same bindings, same queue, initial state; not started.

@@ -5,7 +5,9 @@
 //! sends through [`Sink`]s. Types come from the [`Catalog`]; an instance is born with a [`Birth`].
 
 pub mod birth;
+pub mod burst;
 pub mod catalog;
+pub mod cradle;
 pub mod failure;
 pub mod handle;
 pub mod inbox;
@@ -17,6 +19,7 @@ mod trace;
 
 pub use birth::{Birth, Environment};
 pub use catalog::{Bundle, Catalog, Factory};
+pub use cradle::Cradle;
 pub use failure::{Failure, ParamError};
 pub use handle::{Handle, Inlet};
 pub use inbox::{Condition, Counts, Inbox, InputPort, Op, Overflow};

@@ -5,12 +5,14 @@
 
 use std::{pin::pin, rc::Rc, sync::Arc, time::Duration};
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
-use tokio::time::sleep;
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
+use tokio::time::{Instant, sleep};
 
 use super::{
     api::{Revision, What},
-    handover, poison, refusals, step, steps_back, wiring,
+    handover, poison, refusals,
+    step::{self, Begun},
+    steps_back, wiring,
     world::World,
 };
 use crate::{
@@ -20,11 +22,15 @@ use crate::{
         plan::{self, Effect, Limits, Outcome, Plan, Record, Run, Way},
     },
     model::Model,
+    runtime::instance::burst,
     words::Time,
 };
 
 /// How long the shell sleeps when no step has a deadline: it wakes for the steps that end, so this is only a backstop.
 const IDLE: Duration = Duration::from_secs(60);
+
+/// After so many steps whoever else waits for the node's thread has its turn: about a tenth of a millisecond.
+const STEPS_IN_A_ROW: usize = 256;
 
 /// The progress of the adaptation under way, or the last one.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -63,19 +69,25 @@ pub(super) async fn bring(world: Rc<World>, id: Option<RevisionId>, wanted: Mode
         return Adoption::at_once();
     }
     let running = world.running.borrow().clone();
+    world.wanted.replace(wanted.clone());
     let mut plan = plan::plan(&running, &wanted, &world.me);
     if running.nodes.is_empty() && !plan.is_empty() {
         plan = handover::with_what_moved(&world, plan).await;
     }
     let plan = Arc::new(plan);
+    let planned = watch.elapsed();
     let refusals = refusals::of(&world, &plan, &running, &wanted);
+    tracing::debug!(n_steps = plan.steps.len(), ?planned, checked = ?watch.elapsed() - planned, "planned");
     if !refusals.is_empty() {
         return Adoption::Refused { cause: refusals.join("; ") };
     }
     let n_steps = plan.steps.len();
     world.progress.send_replace(Progress { revision, n_steps, ..Progress::default() });
-    let outcome =
-        if plan.is_empty() { Outcome::Adopted } else { carry_out(&world, plan, limits, id.as_ref(), watch).await };
+    let outcome = if plan.is_empty() {
+        Outcome::Adopted
+    } else {
+        burst::gather(carry_out(&world, plan, limits, id.as_ref(), watch)).await
+    };
     wiring::tell_channels(&world);
     world.progress.send_modify(|progress| {
         progress.is_over = true;
@@ -87,7 +99,8 @@ pub(super) async fn bring(world: Rc<World>, id: Option<RevisionId>, wanted: Mode
     conclude(&world, outcome, running, wanted, revision, n_steps, watch.elapsed())
 }
 
-/// Carries a plan out: obeys the run's wishes until it is over.
+/// Carries a plan out: obeys the run's wishes until it is over. Everybody else on the node's thread has a turn now and then, however
+/// many steps there are.
 async fn carry_out(
     world: &Rc<World>,
     plan: Arc<Plan>,
@@ -97,48 +110,63 @@ async fn carry_out(
 ) -> Outcome {
     let now = || Time(watch.elapsed().as_micros() as u64);
     let mut run = Run::new(plan.clone(), limits);
-    let mut effects = Vec::new();
+    let (mut effects, mut over) = (Vec::new(), Vec::new());
     let mut under_way = FuturesUnordered::new();
+    let mut alarm = pin!(sleep(IDLE));
+    let mut n_in_a_row = 0;
     run.begin(now(), &mut effects);
     loop {
         for effect in std::mem::take(&mut effects) {
-            match effect {
+            let (step, way, begun) = match effect {
                 Effect::Log(record) => {
                     // What runs is taken up from scratch after a crash, with a record or without: a full disk stops no change that
                     // was acknowledged elsewhere.
                     if let Err(cause) = log(world, &plan, to, &record).await {
                         tracing::error!(%cause, "the plan's record could not be written: a crash now would go unnoticed");
                     }
+                    continue;
                 }
-                Effect::Do { step, limit } => under_way.push(perform(world, &plan, step, Way::Do, limit)),
-                Effect::Undo { step, limit } => under_way.push(perform(world, &plan, step, Way::Undo, limit)),
+                Effect::Do { step, limit } => (step, Way::Do, step::begin(world, &plan.steps[step as usize], limit)),
+                Effect::Undo { step, limit } => {
+                    (step, Way::Undo, step::begin(world, &plan.steps[step as usize].inverse(), limit))
+                }
                 Effect::Finished(outcome) => return outcome,
+            };
+            match begun {
+                Begun::Over(result) => over.push((step, way, result)),
+                Begun::Waits(deed) => under_way.push(deed.map(move |result| (step, way, result))),
             }
         }
-        if !effects.is_empty() {
-            continue;
-        }
-        let idle = run.next_deadline().map_or(IDLE, |until| until.since(now()));
-        tokio::select! {
-            Some((step, way, result)) = under_way.next() => {
-                run.done(step, way, result, now(), &mut effects);
-                tell_progress(world, &run, &plan, step, watch);
+        if effects.is_empty() && over.is_empty() {
+            let until = Instant::now() + run.next_deadline().map_or(IDLE, |until| until.since(now()));
+            if until < alarm.deadline() {
+                alarm.as_mut().reset(until);
             }
-            () = pin!(sleep(idle)) => run.tick(now(), &mut effects),
+            tokio::select! {
+                Some(more) = next_of(&mut under_way) => over = more,
+                () = &mut alarm => {
+                    run.tick(now(), &mut effects);
+                    alarm.as_mut().reset(Instant::now() + IDLE);
+                }
+            }
+        }
+        n_in_a_row += over.len();
+        if let Some((step, ..)) = over.last() {
+            let last = *step;
+            let at = now();
+            over.drain(..).for_each(|(step, way, result)| run.done(step, way, result, at, &mut effects));
+            tell_progress(world, &run, &plan, last, watch);
+        }
+        if n_in_a_row >= STEPS_IN_A_ROW {
+            n_in_a_row = 0;
+            tokio::task::yield_now().await;
         }
     }
 }
 
-async fn perform(
-    world: &Rc<World>,
-    plan: &Plan,
-    step: u32,
-    way: Way,
-    limit: Duration,
-) -> (u32, Way, Result<(), String>) {
-    let adaptation = &plan.steps[step as usize];
-    let adaptation = if way == Way::Do { adaptation.clone() } else { adaptation.inverse() };
-    (step, way, step::perform(world.clone(), adaptation, limit).await)
+/// The results that are there by now, at least one; `None` when nothing is under way.
+async fn next_of<F: Future>(under_way: &mut FuturesUnordered<F>) -> Option<Vec<F::Output>> {
+    under_way.ready_chunks(STEPS_IN_A_ROW).next().await
 }
 
 fn tell_progress(world: &World, run: &Run, plan: &Plan, step: u32, watch: Stopwatch) {
@@ -182,6 +210,7 @@ fn conclude(
     let (runs, event, adoption) = match outcome {
         Outcome::Adopted => {
             let elapsed_ms = elapsed.as_millis() as u32;
+            tracing::debug!(?elapsed, "carried out");
             tracing::info!(%revision, n_steps, elapsed_ms, "adopted");
             let adoption = Adoption::Adopted { n_steps: n_steps as u32, elapsed_ms };
             (after, What::Adopted { revision, n_steps, elapsed_ms: elapsed_ms.into() }, adoption)

@@ -57,7 +57,7 @@ impl Disk {
     }
 
     /// What a request came to, in words; notes when the disk is full.
-    fn note<T>(&self, done: Result<T, StoreError>) -> Result<T, String> {
+    pub(super) fn note<T>(&self, done: Result<T, StoreError>) -> Result<T, String> {
         done.map_err(|error| {
             if matches!(error, StoreError::DiskFull { .. }) {
                 self.0.is_full.store(true, Ordering::Relaxed);

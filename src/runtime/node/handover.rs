@@ -83,11 +83,20 @@ pub(super) async fn keep(
         Err(Failure::Condition { .. } | Failure::Gone | Failure::Zombie { .. }) => return Ok(()),
         Err(failure) => return Err(format!("its state cannot be taken: {failure}")),
     };
+    if *hand_over == HandOver::Forget && is_nothing(&state) && !world.states.may_have(subject.id) {
+        // Who is made anew from nothing kept starts the same way; what was kept before must not come back, though.
+        return Ok(());
+    }
     let hand_over = match hand_over {
         HandOver::Move { to } => Some(to.clone()),
         HandOver::Forget | HandOver::Upgrade { .. } | HandOver::Discard => None,
     };
     save(world, subject, &state, hand_over).await
+}
+
+/// Whether a state says nothing: its component starts the same way without it.
+pub(super) fn is_nothing(state: &Value) -> bool {
+    state.is_null() || state.as_object().is_some_and(serde_json::Map::is_empty)
 }
 
 /// Writes a state to disk, for this node or for the one that is to fetch it.
@@ -105,8 +114,16 @@ pub(super) async fn save(
         return Err(format!("its state has {} bytes; at most {STATE_MAX_BYTES} are kept", bytes.len()));
     }
     let state = State { type_ref: subject.type_ref.clone(), bytes, taken: clock::now(), hand_over };
-    let id = subject.id;
-    world.disk.run(move |store| store.put_state(id, &state)).await
+    world.states.put(subject.id, state).await
+}
+
+/// Whether there may be a state for a new instance.
+pub(super) fn may_have(world: &World, subject: &Subject, from: &StateFrom) -> bool {
+    match from {
+        StateFrom::Nothing => false,
+        StateFrom::Kept | StateFrom::Upgrade { .. } => world.states.may_have(subject.id),
+        StateFrom::Move { .. } => true,
+    }
 }
 
 /// Gives a new instance the state that it is to have.
@@ -122,7 +139,7 @@ pub(super) async fn restore(
 ) -> Result<(), String> {
     let kept = match from {
         StateFrom::Nothing => None,
-        StateFrom::Kept | StateFrom::Upgrade { .. } => kept(world, subject.id).await?,
+        StateFrom::Kept | StateFrom::Upgrade { .. } => world.states.get(subject.id).await?,
         StateFrom::Move { from } => match fetch(world, subject.id, from, limit / FETCH_SHARE).await? {
             Some(state) => {
                 // A crash of this node must not lose what the other has given away.
@@ -133,7 +150,7 @@ pub(super) async fn restore(
                 Some(state)
             }
             // The source is gone: what this node once kept of the instance is the best there is.
-            None => kept(world, subject.id).await?,
+            None => world.states.get(subject.id).await?,
         },
     };
     let Some(kept) = kept else { return Ok(()) };
@@ -142,11 +159,6 @@ pub(super) async fn restore(
         .restore(&kept.type_ref.version, state, limit)
         .await
         .map_err(|failure| format!("its state does not fit: {failure}"))
-}
-
-/// The state that this node keeps of a component.
-async fn kept(world: &Rc<World>, id: ComponentId) -> Result<Option<State>, String> {
-    world.disk.run(move |store| store.state(id)).await
 }
 
 /// Asks the node that a component lived on for its state. `None` when that node is gone or knows nothing.
@@ -228,7 +240,7 @@ pub(super) async fn answer(world: Rc<World>, question: Bytes) -> Result<Bytes, S
     };
     let lives_here = world.instances.borrow().iter().any(|slot| slot.subject.id == id && is_component(&slot.subject));
     let fetched =
-        if lives_here { Fetched::NotYet } else { kept(&world, id).await?.map_or(Fetched::Unknown, Fetched::Here) };
+        if lives_here { Fetched::NotYet } else { world.states.get(id).await?.map_or(Fetched::Unknown, Fetched::Here) };
     codec::encode(&fetched).map(Bytes::from).map_err(|error| error.to_string())
 }
 

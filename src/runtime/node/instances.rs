@@ -1,9 +1,6 @@
 //! The table of what runs on a node: each instance with its handle, its values, and how it is.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use super::placement::Place;
 use crate::{
@@ -40,6 +37,8 @@ pub(super) struct Slot {
     pub(super) cause: Arc<str>,
     /// Since when it is so.
     pub(super) since: Time,
+    /// Since when it is there: what it counts, it counts from then on.
+    pub(super) born: Time,
     /// How often it was started again, and when it may be next.
     pub(super) restarts: Restarts,
     /// How often it was started again in its life.
@@ -50,9 +49,9 @@ pub(super) struct Slot {
 
 impl Slot {
     /// Notes how the instance is from now on.
-    pub(super) fn becomes(&mut self, state: InstanceState, cause: impl Into<Arc<str>>) {
+    pub(super) fn becomes(&mut self, state: InstanceState, cause: &str) {
         self.state = state;
-        self.cause = cause.into();
+        self.cause = if cause.is_empty() { Arc::default() } else { cause.into() };
         self.since = clock::now();
     }
 }
@@ -60,7 +59,8 @@ impl Slot {
 /// Everything that runs on a node.
 #[derive(Default)]
 pub(super) struct Instances {
-    by_path: BTreeMap<InstancePath, Slot>,
+    /// Looked at several times for each step of a plan: what a look costs does not grow with the node.
+    by_path: HashMap<InstancePath, Box<Slot>>,
     /// Lives are numbered, so that word of a former life is not taken for the present one's.
     n_lives: u64,
 }
@@ -74,42 +74,52 @@ impl Instances {
 
     /// The slot of a subject: none when nothing is there, or something else is.
     pub(super) fn of(&self, subject: &Subject) -> Option<&Slot> {
-        self.by_path.get(&subject.path).filter(|slot| *slot.subject == *subject)
+        self.at(&subject.path).filter(|slot| *slot.subject == *subject)
     }
 
     /// The same, to change.
     pub(super) fn of_mut(&mut self, subject: &Subject) -> Option<&mut Slot> {
-        self.by_path.get_mut(&subject.path).filter(|slot| *slot.subject == *subject)
+        self.at_mut(&subject.path).filter(|slot| *slot.subject == *subject)
     }
 
     /// Whatever is at a path.
     pub(super) fn at(&self, path: &InstancePath) -> Option<&Slot> {
-        self.by_path.get(path)
+        self.by_path.get(path).map(|slot| &**slot)
     }
 
     /// The same, to change.
     pub(super) fn at_mut(&mut self, path: &InstancePath) -> Option<&mut Slot> {
-        self.by_path.get_mut(path)
+        self.by_path.get_mut(path).map(|slot| &mut **slot)
     }
 
     /// Puts an instance in its place.
     pub(super) fn insert(&mut self, slot: Slot) {
-        self.by_path.insert(slot.subject.path.clone(), slot);
+        self.by_path.insert(slot.subject.path.clone(), Box::new(slot));
     }
 
     /// Takes an instance out.
     pub(super) fn remove(&mut self, path: &InstancePath) -> Option<Slot> {
-        self.by_path.remove(path)
+        self.by_path.remove(path).map(|slot| *slot)
+    }
+
+    /// All of them, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Slot> {
+        self.by_path.values().map(|slot| &**slot)
     }
 
     /// All of them, in order of path.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Slot> {
-        self.by_path.values()
+    pub(super) fn in_order(&self) -> Vec<&Slot> {
+        let mut all: Vec<&Slot> = self.iter().collect();
+        all.sort_unstable_by(|a, b| a.subject.path.cmp(&b.subject.path));
+        all
     }
 
     /// What the group is told.
     pub(super) fn report(&self) -> Report {
-        Report::of(self.iter().map(|slot| InstanceReport {
+        let is_listed = |slot: &&Slot| !matches!(slot.state, InstanceState::Running | InstanceState::Stopped);
+        let (mut listed, counted): (Vec<&Slot>, Vec<&Slot>) = self.iter().partition(is_listed);
+        listed.sort_unstable_by(|a, b| a.subject.path.cmp(&b.subject.path));
+        Report::of(listed.into_iter().chain(counted).map(|slot| InstanceReport {
             path: slot.subject.path.clone(),
             state: slot.state,
             cause: slot.cause.clone(),
@@ -117,15 +127,21 @@ impl Instances {
         }))
     }
 
-    /// How many are in each state, for metrics.
-    pub(super) fn counts(&self) -> HashMap<&'static str, usize> {
-        let mut counts = HashMap::new();
-        for slot in self.iter() {
-            *counts.entry(word(slot.state)).or_default() += 1;
-        }
-        counts
+    /// How many are in each state, for metrics; also in those that none is in now.
+    pub(super) fn counts(&self) -> Vec<(&'static str, usize)> {
+        let n_in = |state| self.iter().filter(|slot| slot.state == state).count();
+        STATES.iter().map(|state| (word(*state), n_in(*state))).collect()
     }
 }
+
+const STATES: [InstanceState; 6] = [
+    InstanceState::Starting,
+    InstanceState::Running,
+    InstanceState::Stopped,
+    InstanceState::Restarting,
+    InstanceState::Failed,
+    InstanceState::Zombie,
+];
 
 /// A state as a word.
 pub(super) fn word(state: InstanceState) -> &'static str {

@@ -191,6 +191,8 @@ async fn live(
     tell_of_a_plan_cut_short(&world).await;
     poison::load(&world, options.probation).await;
     let lived = lead(&world, &options, &router, stop, watch, ready).await;
+    // However it went: what a node that could not join or serve has started until then is stopped in order, too.
+    drain(&world, &options).await;
     if let Some(hangups) = hangups {
         hangups.abort();
     }
@@ -198,7 +200,17 @@ async fn live(
     lived
 }
 
-/// Joins the group, serves, and at the end stops everyone.
+/// Stops everyone.
+async fn drain(world: &Rc<World>, options: &Options) {
+    tracing::info!(node = %world.me, "stopping");
+    if tokio::time::timeout(options.drain, steps_back::clear(world, options.limits.step)).await.is_err() {
+        tracing::warn!(limit = ?options.drain, "not everything stopped in time");
+    }
+    world.placement.borrow().stop();
+    world.group_arbiter.stop();
+}
+
+/// Joins the group and serves until the end.
 async fn lead(
     world: &Rc<World>,
     options: &Rc<Options>,
@@ -232,12 +244,6 @@ async fn lead(
         tried: options.engine.tried(),
     });
     until_the_end(world, stop, options.obeys_signals).await;
-    tracing::info!(node = %world.me, "stopping");
-    if tokio::time::timeout(options.drain, steps_back::clear(world, options.limits.step)).await.is_err() {
-        tracing::warn!(limit = ?options.drain, "not everything stopped in time");
-    }
-    world.placement.borrow().stop();
-    world.group_arbiter.stop();
     match world.name_taken.take() {
         Some(by) => Err(StartError::NameTaken(by)),
         None => Ok(()),
@@ -308,7 +314,7 @@ async fn start_group(world: &Rc<World>, options: &Options) -> Result<GroupHandle
         life: world.instances.borrow_mut().next_life(),
         definition,
         dictionary: crate::model::Dictionary::default(),
-        arbiter: world.group_arbiter.handle(),
+        arbiter: world.group_arbiter.handle().into(),
         environment: world.environment(),
     };
     let handle = world.catalog.create(birth).map_err(|failure| failed(failure.to_string()))?;

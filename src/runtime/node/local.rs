@@ -58,10 +58,10 @@ pub(super) async fn status(world: &Rc<World>, version: &str, listen: &[String]) 
     let mut channels = Vec::new();
     let mut crashed = Vec::new();
     let (mut asked, mut births) = (Vec::new(), Vec::new());
-    for slot in world.instances.borrow().iter() {
+    for slot in world.instances.borrow().in_order() {
         match &slot.subject.path {
             InstancePath::Channel(channel) => {
-                channels.push((channel.clone(), slot.handle.clone(), slot.since));
+                channels.push((channel.clone(), slot.handle.clone(), slot.born));
                 let state = state_of(slot.state);
                 if matches!(state, InstanceState::Failed | InstanceState::Restarting) {
                     crashed.push((channel.clone(), state, slot.cause.to_string()));
@@ -71,7 +71,7 @@ pub(super) async fn status(world: &Rc<World>, version: &str, listen: &[String]) 
                 if asked.len() < OUTPUTS_ASKED_MAX {
                     asked.push((instances.len(), slot.handle.clone()));
                 }
-                births.push((slot.subject.path.clone(), slot.since));
+                births.push((slot.subject.path.clone(), slot.born));
                 instances.push(instance_status(slot));
             }
         }

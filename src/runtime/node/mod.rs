@@ -23,6 +23,7 @@ mod rates;
 mod refusals;
 mod scrape;
 mod serve;
+mod states;
 mod step;
 mod steps_back;
 mod supervise;

@@ -5,6 +5,8 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
+use futures_util::future::LocalBoxFuture;
+
 use super::{handover, instances::Slot, supervise, wiring, world::World};
 use crate::{
     io::clock,
@@ -15,40 +17,52 @@ use crate::{
     },
     model::Dictionary,
     runtime::instance::{Birth, Condition, Failure, Handle},
-    words::{AttributeName, InstancePath, NodeName},
+    words::{AttributeName, ChannelName, InstancePath, NodeName},
 };
 
-/// Does a step. Whoever undoes one does its inverse.
-///
-/// # Errors
-/// Why it could not be done, in words for the report.
-pub(super) async fn perform(world: Rc<World>, step: Adaptation, limit: Duration) -> Result<(), String> {
+/// A step that was begun.
+pub(super) enum Begun {
+    /// It took no waiting; why it could not be done, in words for the report.
+    Over(Result<(), String>),
+    /// It goes on, beside others.
+    Waits(LocalBoxFuture<'static, Result<(), String>>),
+}
+
+/// It is so already, or there is nothing that it could be done to.
+const NOTHING: Begun = Begun::Over(Ok(()));
+
+fn waits(step: impl Future<Output = Result<(), String>> + 'static) -> Begun {
+    Begun::Waits(Box::pin(step))
+}
+
+/// Begins a step; most of a large plan is over with that. Whoever undoes one does its inverse.
+pub(super) fn begin(world: &Rc<World>, step: &Adaptation, limit: Duration) -> Begun {
     if matches!(step, Adaptation::UpdateInstance { .. } | Adaptation::StartInstance(_)) {
         // All bindings are made by now: channels hear of them at once. Not before: what is unbound only to be bound again (an
         // upgrade, say) must not look gone, since a channel gives up what it keeps for who is gone.
-        wiring::tell_channels(&world);
+        wiring::tell_channels(world);
     }
     match step {
-        Adaptation::StopInstance(subject) => stop(&world, &subject, limit).await,
-        Adaptation::RemoveBinding(end) => unbind(&world, end, limit).await,
-        Adaptation::RemoveInstance { blueprint, hand_over } => remove(&world, &blueprint, hand_over, limit).await,
-        Adaptation::AddInstance { blueprint, state } => add(&world, blueprint, state, limit).await,
-        Adaptation::AddBinding(end) => bind(&world, end, limit).await,
+        Adaptation::StopInstance(subject) => begin_stop(world, subject, limit),
+        Adaptation::RemoveBinding(end) => begin_unbind(world, end, limit),
+        Adaptation::RemoveInstance { blueprint, hand_over } => begin_remove(world, blueprint, hand_over, limit),
+        Adaptation::AddInstance { blueprint, state } => begin_add(world, blueprint, state, limit),
+        Adaptation::AddBinding(end) => begin_bind(world, end, limit),
         Adaptation::UpdateDictionary { subject, attribute, after, .. } => {
-            note_value(&world, &subject, attribute, after);
-            Ok(())
+            note_value(world, subject, attribute, after.as_ref());
+            NOTHING
         }
-        Adaptation::UpdateInstance { subject, after, .. } => update(&world, &subject, after, limit).await,
-        Adaptation::StartInstance(subject) => start(&world, &subject, limit).await,
+        Adaptation::UpdateInstance { subject, after, .. } => begin_update(world, subject, after, limit),
+        Adaptation::StartInstance(subject) => begin_start(world, subject, limit),
         Adaptation::StopSelf(_) => {
             world.stop_wanted.set(true);
-            Ok(())
+            NOTHING
         }
         // Types are linked into the binary: what a plan may use was checked before it began.
         Adaptation::RemoveTypeDef(_)
         | Adaptation::RemoveDeployUnit(_)
         | Adaptation::AddDeployUnit(_)
-        | Adaptation::AddTypeDef { .. } => Ok(()),
+        | Adaptation::AddTypeDef { .. } => NOTHING,
     }
 }
 
@@ -71,22 +85,35 @@ fn hosted(subject: &Subject) -> Option<&NodeName> {
     }
 }
 
-async fn start(world: &Rc<World>, subject: &Subject, limit: Duration) -> Result<(), String> {
-    if let Some(node) = hosted(subject) {
-        return super::hosted::start(world, node, limit).await;
+fn begin_start(world: &Rc<World>, subject: &Arc<Subject>, limit: Duration) -> Begun {
+    let (world, subject) = (world.clone(), subject.clone());
+    if let Some(node) = hosted(&subject).cloned() {
+        return waits(async move { super::hosted::start(&world, &node, limit).await });
     }
-    let Some(handle) = handle_of(world, subject) else { return Ok(()) };
+    let Some(handle) = handle_of(&world, &subject) else { return NOTHING };
+    waits(async move {
+        // Boxed since it is rare: ten thousand that start together do not carry the room for it.
+        if handle.condition() == Condition::Failed || is_untold(&world, &subject) {
+            Box::pin(prepare(&world, &subject, &handle, limit)).await?;
+        }
+        start(&world, &subject, &handle, limit).await
+    })
+}
+
+/// Mends an instance that is to start, and tells it what it has not heard of.
+async fn prepare(world: &Rc<World>, subject: &Subject, handle: &Handle, limit: Duration) -> Result<(), String> {
     let prepared = async {
-        mend(world, subject, &handle, limit).await?;
+        mend(world, subject, handle, limit).await?;
         // What was noted while it was stopped: a plan that starts an instance tells it nothing else.
         match untold(world, subject) {
             Some(values) => handle.update(values, limit).await,
             None => Ok(()),
         }
     };
-    if let Err(failure) = prepared.await {
-        return Err(failed(world, subject, &failure));
-    }
+    prepared.await.map_err(|failure| failed(world, subject, &failure))
+}
+
+async fn start(world: &World, subject: &Subject, handle: &Handle, limit: Duration) -> Result<(), String> {
     becomes(world, subject, InstanceState::Starting, "");
     match handle.start(limit).await {
         // It may crash between its own "started" and now; supervision minds only what runs.
@@ -101,11 +128,16 @@ async fn start(world: &Rc<World>, subject: &Subject, limit: Duration) -> Result<
     }
 }
 
-async fn stop(world: &Rc<World>, subject: &Subject, limit: Duration) -> Result<(), String> {
-    if let Some(node) = hosted(subject) {
-        return super::hosted::stop(world, node, limit).await;
+fn begin_stop(world: &Rc<World>, subject: &Arc<Subject>, limit: Duration) -> Begun {
+    let (world, subject) = (world.clone(), subject.clone());
+    if let Some(node) = hosted(&subject).cloned() {
+        return waits(async move { super::hosted::stop(&world, &node, limit).await });
     }
-    let Some(handle) = handle_of(world, subject) else { return Ok(()) };
+    let Some(handle) = handle_of(&world, &subject) else { return NOTHING };
+    waits(async move { stop(&world, &subject, &handle, limit).await })
+}
+
+async fn stop(world: &World, subject: &Subject, handle: &Handle, limit: Duration) -> Result<(), String> {
     match handle.stop(limit).await {
         Ok(()) => {
             becomes(world, subject, InstanceState::Stopped, "");
@@ -136,28 +168,60 @@ fn failed(world: &World, subject: &Subject, failure: &Failure) -> String {
     cause
 }
 
-async fn add(world: &Rc<World>, blueprint: Blueprint, state: StateFrom, limit: Duration) -> Result<(), String> {
+fn begin_add(world: &Rc<World>, blueprint: &Blueprint, state: &StateFrom, limit: Duration) -> Begun {
     let subject = blueprint.subject.clone();
     if let Some(node) = hosted(&subject) {
-        return super::hosted::add(world, node, &blueprint);
+        return Begun::Over(super::hosted::add(world, node, blueprint));
     }
     if world.instances.borrow().of(&subject).is_some() || world.is_own_group(&subject.path) {
-        return Ok(());
+        return NOTHING;
     }
-    let handle = create(world, &blueprint)?;
-    let made = async {
-        handle.ready(limit).await.map_err(|failure| failure.to_string())?;
-        handover::restore(world, &subject, &state, &handle, limit).await
-    };
-    if let Err(cause) = made.await {
-        discard(world, &subject, limit).await;
+    match create(world, blueprint) {
+        Ok(handle) => {
+            let (world, state) = (world.clone(), state.clone());
+            waits(async move { made(&world, &subject, &state, &handle, limit).await })
+        }
+        Err(cause) => Begun::Over(Err(cause)),
+    }
+}
+
+/// Waits until an instance is made, and gives it its state.
+async fn made(
+    world: &Rc<World>,
+    subject: &Subject,
+    state: &StateFrom,
+    handle: &Handle,
+    limit: Duration,
+) -> Result<(), String> {
+    let mut made = handle.ready(limit).await.map_err(|failure| failure.to_string());
+    if made.is_ok() && handover::may_have(world, subject, state) {
+        // Boxed since it is rare: ten thousand that are made together do not carry the room for it.
+        made = Box::pin(handover::restore(world, subject, state, handle, limit)).await;
+    }
+    if let Err(cause) = made {
+        Box::pin(discard(world, subject, limit)).await;
         return Err(cause);
     }
-    becomes(world, &subject, InstanceState::Stopped, "");
+    becomes(world, subject, InstanceState::Stopped, "");
     if let InstancePath::Channel(channel) = &subject.path {
         world.wires.borrow_mut().tell_again(channel);
     }
     Ok(())
+}
+
+/// The channel that an instance is to live near to: the first one that it hangs on.
+fn near(world: &World, path: &InstancePath) -> Option<ChannelName> {
+    match path {
+        InstancePath::Channel(name) => Some(name.clone()),
+        InstancePath::Component(node, name) => {
+            let wanted = world.wanted.borrow();
+            if wanted.bindings.is_empty() {
+                return None;
+            }
+            wanted.bindings.of_component(node, name).next().map(|binding| binding.channel.clone())
+        }
+        InstancePath::Node(_) | InstancePath::Group(_) => None,
+    }
 }
 
 /// Makes an instance and puts it into the table.
@@ -168,9 +232,9 @@ fn create(world: &Rc<World>, blueprint: &Blueprint) -> Result<Handle, String> {
     };
     let (place, arbiter) = match subject.path {
         // Groups live by themselves: no component's code delays what a group says.
-        InstancePath::Group(_) => (None, world.group_arbiter.handle()),
+        InstancePath::Group(_) => (None, world.group_arbiter.handle().into()),
         _ => {
-            let (place, arbiter) = world.placement.borrow_mut().place();
+            let (place, arbiter) = world.placement.borrow_mut().place(near(world, &subject.path).as_ref());
             (Some(place), arbiter)
         }
     };
@@ -184,10 +248,11 @@ fn create(world: &Rc<World>, blueprint: &Blueprint) -> Result<Handle, String> {
     };
     let handle = world.catalog.create(birth).map_err(|failure| {
         if let Some(place) = place {
-            world.placement.borrow_mut().release(place);
+            world.placement.borrow_mut().release(place, &subject.path);
         }
         failure.to_string()
     })?;
+    let now = clock::now();
     world.instances.borrow_mut().insert(Slot {
         subject: subject.clone(),
         is_told: true,
@@ -196,8 +261,9 @@ fn create(world: &Rc<World>, blueprint: &Blueprint) -> Result<Handle, String> {
         place,
         values: blueprint.values.clone(),
         state: InstanceState::Starting,
-        cause: "".into(),
-        since: clock::now(),
+        cause: Arc::default(),
+        since: now,
+        born: now,
         restarts: Restarts::default(),
         n_restarts: 0,
         kept: None,
@@ -206,13 +272,25 @@ fn create(world: &Rc<World>, blueprint: &Blueprint) -> Result<Handle, String> {
     Ok(handle)
 }
 
-async fn remove(world: &Rc<World>, blueprint: &Blueprint, hand_over: HandOver, limit: Duration) -> Result<(), String> {
-    let subject = &blueprint.subject;
-    if let Some(node) = hosted(subject) {
-        return super::hosted::remove(world, node, limit).await;
+fn begin_remove(world: &Rc<World>, blueprint: &Blueprint, hand_over: &HandOver, limit: Duration) -> Begun {
+    let (world, subject, hand_over) = (world.clone(), blueprint.subject.clone(), hand_over.clone());
+    if let Some(node) = hosted(&subject).cloned() {
+        return waits(async move { super::hosted::remove(&world, &node, limit).await });
     }
-    let Some(handle) = handle_of(world, subject) else { return Ok(()) };
-    handover::keep(world, subject, &hand_over, &handle, limit).await?;
+    let Some(handle) = handle_of(&world, &subject) else { return NOTHING };
+    waits(async move { remove(&world, &subject, &hand_over, &handle, limit).await })
+}
+
+async fn remove(
+    world: &Rc<World>,
+    subject: &Subject,
+    hand_over: &HandOver,
+    handle: &Handle,
+    limit: Duration,
+) -> Result<(), String> {
+    if *hand_over != HandOver::Discard {
+        Box::pin(handover::keep(world, subject, hand_over, handle, limit)).await?;
+    }
     if matches!(hand_over, HandOver::Upgrade { .. } | HandOver::Move { .. }) {
         wiring::return_waiting(world, &subject.path, handle.take_waiting());
     }
@@ -236,7 +314,7 @@ pub(super) async fn end(world: &World, slot: Slot, limit: Duration) {
         tracing::error!(instance = %slot.subject.path, "an instance blocks its thread and was left behind");
         placement.condemn(place);
     }
-    placement.release(place);
+    placement.release(place, &slot.subject.path);
 }
 
 fn take(world: &World, subject: &Subject) -> Option<Slot> {
@@ -245,38 +323,81 @@ fn take(world: &World, subject: &Subject) -> Option<Slot> {
     instances.remove(&subject.path)
 }
 
-async fn bind(world: &Rc<World>, end: End, limit: Duration) -> Result<(), String> {
+fn begin_bind(world: &Rc<World>, end: &End, limit: Duration) -> Begun {
     world.wires.borrow_mut().attach(end.clone());
-    if end.binding.port.node == world.me { wiring::connect(world, &end, limit).await } else { Ok(()) }
+    if end.binding.port.node != world.me {
+        return NOTHING;
+    }
+    match wiring::connect(world, end) {
+        Ok(None) => NOTHING,
+        Ok(Some((component, sink))) => {
+            let (port, channel) = (end.binding.port.port.clone(), end.binding.channel.clone());
+            waits(
+                async move { component.bind(port, channel, sink, limit).await.map_err(|failure| failure.to_string()) },
+            )
+        }
+        Err(cause) => Begun::Over(Err(cause)),
+    }
 }
 
-async fn unbind(world: &Rc<World>, end: End, limit: Duration) -> Result<(), String> {
-    world.wires.borrow_mut().detach(&end);
-    if end.binding.port.node == world.me { wiring::disconnect(world, &end, limit).await } else { Ok(()) }
+fn begin_unbind(world: &Rc<World>, end: &End, limit: Duration) -> Begun {
+    world.wires.borrow_mut().detach(end);
+    if end.binding.port.node != world.me {
+        return NOTHING;
+    }
+    match wiring::disconnect(world, end) {
+        Ok(None) => NOTHING,
+        Ok(Some(component)) => {
+            let (port, channel) = (end.binding.port.port.clone(), end.binding.channel.clone());
+            waits(async move {
+                match component.unbind(port, channel, limit).await {
+                    // What has crashed sends nothing.
+                    Ok(()) | Err(Failure::Gone | Failure::Condition { .. } | Failure::Zombie { .. }) => Ok(()),
+                    Err(failure) => Err(failure.to_string()),
+                }
+            })
+        }
+        Err(cause) => Begun::Over(Err(cause)),
+    }
 }
 
-fn note_value(world: &World, subject: &Subject, attribute: AttributeName, value: Option<Arc<str>>) {
+fn note_value(world: &World, subject: &Subject, attribute: &AttributeName, value: Option<&Arc<str>>) {
     if let Some(slot) = world.instances.borrow_mut().of_mut(subject) {
-        slot.is_told &= slot.values.get(attribute.as_str()) == value.as_deref();
+        if slot.values.value(attribute) == value {
+            // So it was made: nothing to be noted, and the values stay shared with the model.
+            return;
+        }
+        slot.is_told = false;
         match value {
-            Some(value) => slot.values.set(attribute, value),
-            None => slot.values.unset(&attribute),
+            Some(value) => slot.values.set(attribute.clone(), value.clone()),
+            None => slot.values.unset(attribute),
         };
     }
 }
 
-async fn update(world: &Rc<World>, subject: &Subject, values: Dictionary, limit: Duration) -> Result<(), String> {
+fn begin_update(world: &Rc<World>, subject: &Arc<Subject>, values: &Dictionary, limit: Duration) -> Begun {
     if let Some(node) = hosted(subject) {
-        return super::hosted::update(world, node, &values);
+        return Begun::Over(super::hosted::update(world, node, values));
     }
-    let Some(handle) = handle_of(world, subject) else { return Ok(()) };
+    let Some(handle) = handle_of(world, subject) else { return NOTHING };
+    let (world, subject, values) = (world.clone(), subject.clone(), values.clone());
+    waits(async move { update(&world, &subject, &handle, values, limit).await })
+}
+
+async fn update(
+    world: &Rc<World>,
+    subject: &Subject,
+    handle: &Handle,
+    values: Dictionary,
+    limit: Duration,
+) -> Result<(), String> {
     if let Some(slot) = world.instances.borrow_mut().of_mut(subject) {
         slot.values = values.clone();
         slot.is_told = true;
     }
     let was_down = handle.condition() == Condition::Failed;
     let updated = async {
-        mend(world, subject, &handle, limit).await?;
+        mend(world, subject, handle, limit).await?;
         handle.update(values, limit).await?;
         // New values may be what it needed; and the old ones, after an update that crashed it, are what it ran with.
         if was_down { handle.start(limit).await } else { Ok(()) }
@@ -286,6 +407,11 @@ async fn update(world: &Rc<World>, subject: &Subject, values: Dictionary, limit:
         becomes(world, subject, InstanceState::Running, "");
     }
     Ok(())
+}
+
+/// Whether values were noted that the instance has not heard of.
+fn is_untold(world: &World, subject: &Subject) -> bool {
+    world.instances.borrow().of(subject).is_some_and(|slot| !slot.is_told)
 }
 
 /// The values that were noted and that the instance has not heard of; from now on they count as told.

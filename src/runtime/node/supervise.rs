@@ -148,10 +148,9 @@ pub(super) async fn checkpoints(world: Rc<World>, period: Duration, limit: Durat
 }
 
 async fn keep_if_changed(world: &Rc<World>, subject: &Subject, state: &crate::words::Value) {
-    let is_nothing = state.is_null() || state.as_object().is_some_and(serde_json::Map::is_empty);
     let hash = blake3::hash(state.to_string().as_bytes());
     let is_known = world.instances.borrow().of(subject).is_none_or(|slot| slot.kept == Some(hash));
-    if is_nothing || is_known {
+    if handover::is_nothing(state) || is_known {
         return;
     }
     match handover::save(world, subject, state, None).await {

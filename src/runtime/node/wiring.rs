@@ -7,7 +7,7 @@ use crate::{
     logic::plan::End,
     runtime::{
         channel::{Door, Wiring},
-        instance::{Failure, Handle, Message},
+        instance::{Handle, Message, Sink},
     },
     words::{ChannelName, InstancePath, PortName, PortPath},
 };
@@ -15,11 +15,12 @@ use crate::{
 /// How long a fragment has to say what went through it: it may be busy, and the status must not wait for it.
 const COUNTERS_LIMIT: Duration = Duration::from_millis(50);
 
-/// Connects an end of this node to its channel. Others on the channel are told of it by [`tell_channels`].
+/// Connects an end of this node to its channel. Others on the channel are told of it by [`tell_channels`]. A sender has to be told
+/// itself: who, and where it sends from now on.
 ///
 /// # Errors
 /// When the channel or the component does not run here, or has no such port.
-pub(super) async fn connect(world: &World, end: &End, limit: Duration) -> Result<(), String> {
+pub(super) fn connect(world: &World, end: &End) -> Result<Option<(Handle, Sink)>, String> {
     let port = &end.binding.port;
     let (Some(channel), Some(component)) = (channel(world, &end.binding.channel), component(world, port)) else {
         return Err(format!("\"{port}\" or its channel \"{}\" does not run here", end.binding.channel));
@@ -28,31 +29,25 @@ pub(super) async fn connect(world: &World, end: &End, limit: Duration) -> Result
     if end.receives {
         let inlet = component.inlet(port.port.as_str()).map_err(|failure| failure.to_string())?;
         door.open(port.clone(), inlet);
-        return Ok(());
+        return Ok(None);
     }
-    let (name, sink) = (end.binding.channel.clone(), door.sink(port.clone()));
-    component.bind(port.port.clone(), name, sink, limit).await.map_err(|failure| failure.to_string())
+    Ok(Some((component, door.sink(port.clone()))))
 }
 
-/// Takes an end of this node off its channel. What the channel keeps for a receiver stays until [`tell_channels`] says that it is
-/// gone for good: its successor here or elsewhere is given it.
+/// Takes an end of this node off its channel; a sender has to be told itself. What the channel keeps for a receiver stays until
+/// [`tell_channels`] says that it is gone for good: its successor here or elsewhere is given it.
 ///
 /// # Errors
-/// When the component does not answer.
-pub(super) async fn disconnect(world: &World, end: &End, limit: Duration) -> Result<(), String> {
+/// When the channel is none.
+pub(super) fn disconnect(world: &World, end: &End) -> Result<Option<Handle>, String> {
     let port = &end.binding.port;
-    if end.receives {
-        if let Some(channel) = channel(world, &end.binding.channel) {
-            door(&channel)?.close(port.clone());
-        }
-        return Ok(());
+    if !end.receives {
+        return Ok(component(world, port));
     }
-    let Some(component) = component(world, port) else { return Ok(()) };
-    match component.unbind(port.port.clone(), end.binding.channel.clone(), limit).await {
-        // What has crashed sends nothing.
-        Ok(()) | Err(Failure::Gone | Failure::Condition { .. } | Failure::Zombie { .. }) => Ok(()),
-        Err(failure) => Err(failure.to_string()),
+    if let Some(channel) = channel(world, &end.binding.channel) {
+        door(&channel)?.close(port.clone());
     }
+    Ok(None)
 }
 
 /// Tells every channel whose ends have changed who is on it now.

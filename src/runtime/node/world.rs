@@ -11,7 +11,7 @@ use tokio::sync::{Notify, watch};
 
 use super::{
     adapt::Progress, disk::Disk, hosted::HostedNodes, instances::Instances, journal::Journal, options::Options,
-    placement::Placement, poison::Trials, rates::Rates, wires::Wires,
+    placement::Placement, poison::Trials, rates::Rates, states::States, wires::Wires,
 };
 use crate::{
     io::{
@@ -37,6 +37,8 @@ pub(super) struct World {
     pub(super) router: Router,
     /// The store.
     pub(super) disk: Disk,
+    /// The states of components in it.
+    pub(super) states: States,
     /// What runs.
     pub(super) instances: RefCell<Instances>,
     /// The nodes that this one hosts.
@@ -57,7 +59,9 @@ pub(super) struct World {
     pub(super) stop_wanted: Cell<bool>,
     /// The model that runs here: the last one adopted.
     pub(super) running: RefCell<Model>,
-    /// The revision that it is from.
+    /// The model that it is on its way to, or was last.
+    pub(super) wanted: RefCell<Model>,
+    /// The revision that what runs is from.
     pub(super) adopted: RefCell<Option<RevisionId>>,
     /// What crashed this node before, and what ran well.
     pub(super) trials: RefCell<Trials>,
@@ -89,6 +93,7 @@ impl World {
             me,
             catalog,
             router,
+            states: States::new(disk.clone()),
             disk,
             instances: RefCell::default(),
             hosted: RefCell::new(hosted),
@@ -100,6 +105,7 @@ impl World {
             rates: RefCell::default(),
             stop_wanted: Cell::new(false),
             running: RefCell::default(),
+            wanted: RefCell::default(),
             adopted: RefCell::default(),
             trials: RefCell::default(),
             stop: Notify::new(),

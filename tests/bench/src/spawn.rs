@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use enact::{
     io::clock::Stopwatch,
     model::Dictionary,
-    runtime::instance::{Birth, Environment, Handle},
+    runtime::instance::{Birth, Cradle, Environment, Handle, burst},
     words::{ComponentName, InstancePath, NodeName},
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
@@ -81,30 +81,36 @@ fn spawn(n: u64) -> Result<Sample> {
         let node = NodeName::parse("bench")?;
         let environment = Arc::new(Environment::new(node.clone()));
         let workers: Vec<Arbiter> = (0..n_cores()).map(|_| Arbiter::new()).collect();
+        let cradles: Vec<Cradle> = workers.iter().map(|worker| worker.handle().into()).collect();
         let before = resident()?;
         let watch = Stopwatch::start();
         let mut table: HashMap<InstancePath, Handle> = HashMap::new();
-        let mut starting = FuturesUnordered::new();
-        for life in 1..=n {
-            let path = InstancePath::Component(node.clone(), ComponentName::parse(&format!("idle{life}"))?);
-            let birth = Birth {
-                path: path.clone(),
-                life,
-                definition: idle.definition.clone(),
-                dictionary: Dictionary::default(),
-                arbiter: workers[life as usize % workers.len()].handle(),
-                environment: environment.clone(),
-            };
-            let handle = catalog.create(birth)?;
-            table.insert(path, handle.clone());
-            if starting.len() == AT_ONCE {
-                starting.next().await.context("some are under way")??;
+        let spawning = async {
+            let mut starting = FuturesUnordered::new();
+            for life in 1..=n {
+                let path = InstancePath::Component(node.clone(), ComponentName::parse(&format!("idle{life}"))?);
+                let birth = Birth {
+                    path: path.clone(),
+                    life,
+                    definition: idle.definition.clone(),
+                    dictionary: Dictionary::default(),
+                    arbiter: cradles[life as usize % cradles.len()].clone(),
+                    environment: environment.clone(),
+                };
+                let handle = catalog.create(birth)?;
+                table.insert(path, handle.clone());
+                if starting.len() == AT_ONCE {
+                    starting.next().await.context("some are under way")??;
+                }
+                starting.push(async move { handle.start(START_MAX).await });
             }
-            starting.push(async move { handle.start(START_MAX).await });
-        }
-        while let Some(started) = starting.next().await {
-            started?;
-        }
+            while let Some(started) = starting.next().await {
+                started?;
+            }
+            Ok::<_, anyhow::Error>(())
+        };
+        // As a node adopts: what is told in one go wakes each thread once.
+        burst::gather(spawning).await?;
         let sample = sample(n, watch, before)?;
         ensure!(stage::n_started() == n, "{} of {n} instances started", stage::n_started());
         ensure!(table.len() as u64 == n, "{} of {n} instances are in the table", table.len());

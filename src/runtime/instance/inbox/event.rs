@@ -43,8 +43,8 @@ pub enum Op {
     Restore {
         /// The version of the type that wrote it.
         version: Arc<str>,
-        /// The state.
-        state: Value,
+        /// The state. Boxed: it is rare, and much larger than all else that is wanted.
+        state: Box<Value>,
     },
     /// Be made anew after a failure: same values, same bindings, same queue; not started.
     Revive,

@@ -12,7 +12,7 @@ use super::{
     Done, Inbox, Op, Outcome, Overflow, TURNS_MAX, Turn,
     queue::{Back, Work, enlist, has_ample_room},
 };
-use crate::runtime::instance::{Message, Refused, ReplyTo, Why};
+use crate::runtime::instance::{Message, Refused, ReplyTo, Why, burst};
 
 /// Messages that are put in under one lock: their receiver waits no longer than that for its turn with the lock.
 const BATCH_MAX: u32 = 64;
@@ -25,7 +25,11 @@ impl Inbox {
         if !back.is_closed {
             back.ops.push_back((op, Done::new(done)));
             self.has_ops.store(true, Ordering::Release);
-            wake(back);
+            let shell = back.shell.take();
+            drop(back);
+            if let Some(shell) = shell {
+                burst::wake_shell(shell);
+            }
         }
         outcome
     }

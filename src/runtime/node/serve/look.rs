@@ -279,8 +279,13 @@ impl Server {
         );
         let stats = self.world.router.stats();
         gauge("enact_undeliverable", "Messages that nothing here serves.", &[], stats.undeliverable as f64);
-        // Consoles come and go under ever new names: labels of theirs would only grow.
-        for peer in stats.peers.iter().filter(|peer| peer.peer.role == Role::Node) {
+        // Consoles come and go under ever new names: labels of theirs would only grow. So do those of nodes that are long gone.
+        let nodes = stats.peers.iter().filter(|peer| peer.peer.role == Role::Node);
+        let shown = self.shown.replace(nodes.clone().map(|peer| peer.peer.name.clone()).collect());
+        for gone in shown.difference(&self.shown.borrow()) {
+            self.options.metrics.forget("peer", gone.as_str());
+        }
+        for peer in nodes {
             let labels = [("peer", peer.peer.name.as_str())];
             gauge("enact_sent", "Messages accepted for a peer.", &labels, peer.sent as f64);
             gauge("enact_received", "Messages that came from a peer.", &labels, peer.received as f64);

@@ -10,7 +10,7 @@ mod wanted;
 
 pub(super) use history::name;
 
-use std::{cell::RefCell, rc::Rc, sync::Arc};
+use std::{cell::RefCell, collections::BTreeSet, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 
@@ -22,6 +22,7 @@ use super::{
 use crate::{
     io::engine::{Inbox, Incoming},
     runtime::group::GroupHandle,
+    words::NodeName,
 };
 
 /// Requests that are answered at the same time; more wait in the router's bounded queue. Waiting requests (`watch`, `logs -f`) count.
@@ -34,12 +35,14 @@ pub(crate) struct Server {
     options: Rc<Options>,
     listen: Vec<String>,
     taps: RefCell<stream::Taps>,
+    /// The peers that metrics were shown of.
+    shown: RefCell<BTreeSet<NodeName>>,
 }
 
 impl Server {
     /// A server for a node that has joined its group.
     pub(super) fn new(world: Rc<World>, group: GroupHandle, options: Rc<Options>, listen: Vec<String>) -> Rc<Server> {
-        Rc::new(Server { world, group, options, listen, taps: RefCell::default() })
+        Rc::new(Server { world, group, options, listen, taps: RefCell::default(), shown: RefCell::default() })
     }
 
     /// Answers what comes in until the router closes.

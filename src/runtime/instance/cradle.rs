@@ -1,0 +1,192 @@
+//! The cradle: takes the births of instances to the thread that they will live on.
+
+use std::{
+    fmt, mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use actix_rt::ArbiterHandle;
+
+use super::burst;
+
+/// After so many births whoever else lives on the thread has a turn: some ten microseconds.
+const BIRTHS_IN_A_ROW: usize = 64;
+
+type Birth = Box<dyn FnOnce() + Send>;
+
+/// Takes births to an arbiter. What comes while the arbiter is still at the last ones goes with them, so that ten thousand cost a
+/// handful of wake-ups, and each an allocation. Cheap to clone.
+#[derive(Clone)]
+pub struct Cradle(Waiting);
+
+/// The births that wait for an arbiter.
+#[derive(Clone)]
+pub(super) struct Waiting(Arc<Shared>);
+
+struct Shared {
+    arbiter: ArbiterHandle,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// Bounded by who asks: the node waits for the births of a plan, and no more steps are under way than its limits say.
+    births: Vec<Birth>,
+    is_served: bool,
+}
+
+impl Cradle {
+    /// The arbiter itself.
+    pub fn arbiter(&self) -> &ArbiterHandle {
+        &self.0.0.arbiter
+    }
+
+    /// Runs `birth` on the arbiter, after those before it. False when the arbiter has ended; one that ends before its turn has
+    /// come is dropped unheard.
+    pub fn spawn_fn(&self, birth: impl FnOnce() + Send + 'static) -> bool {
+        let is_served = {
+            let mut queue = self.0.lock();
+            queue.births.push(Box::new(birth));
+            mem::replace(&mut queue.is_served, true)
+        };
+        is_served || burst::wake_cradle(self.0.clone())
+    }
+}
+
+impl From<ArbiterHandle> for Cradle {
+    fn from(arbiter: ArbiterHandle) -> Cradle {
+        Cradle(Waiting(Arc::new(Shared { arbiter, queue: Mutex::default() })))
+    }
+}
+
+impl fmt::Debug for Cradle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cradle({:?})", self.arbiter())
+    }
+}
+
+impl Waiting {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // Nothing under the lock can panic halfway through a change.
+        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends the arbiter to its births. False when it has ended.
+    pub(super) fn serve(self) -> bool {
+        let arbiter = self.0.arbiter.clone();
+        arbiter.spawn(Service { waiting: self, is_over: false }.run())
+    }
+}
+
+/// Serves a queue until it is empty. Dropped before that (`is_over`), the arbiter has ended, and the queue with it.
+struct Service {
+    waiting: Waiting,
+    is_over: bool,
+}
+
+impl Service {
+    async fn run(mut self) {
+        loop {
+            let births = {
+                let mut queue = self.waiting.lock();
+                if queue.births.is_empty() {
+                    // From here on the queue is the next one's, whoever puts something in.
+                    queue.is_served = false;
+                    self.is_over = true;
+                    return;
+                }
+                mem::take(&mut queue.births)
+            };
+            let mut n_in_a_row = 0;
+            for birth in births {
+                if catch_unwind(AssertUnwindSafe(birth)).is_err() {
+                    tracing::error!("an instance could not be born: its shell panicked");
+                }
+                n_in_a_row += 1;
+                if n_in_a_row == BIRTHS_IN_A_ROW {
+                    n_in_a_row = 0;
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        let unborn = {
+            let mut queue = self.waiting.lock();
+            queue.is_served = false;
+            mem::take(&mut queue.births)
+        };
+        drop(unborn);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use actix_rt::{Arbiter, System};
+
+    use super::*;
+
+    #[test]
+    fn births_come_in_order_whatever_becomes_of_one_of_them() {
+        System::new().block_on(async {
+            let arbiter = Arbiter::new();
+            let cradle = Cradle::from(arbiter.handle());
+            let (tx, rx) = mpsc::channel();
+            for n in 0..1000 {
+                let tx = tx.clone();
+                assert!(cradle.spawn_fn(move || {
+                    assert_ne!(n, 500, "not this one");
+                    tx.send(n).unwrap();
+                }));
+            }
+            drop(tx);
+            assert!(rx.iter().eq((0..500).chain(501..1000)));
+            arbiter.stop();
+        });
+    }
+
+    #[test]
+    fn nothing_is_lost_between_the_end_of_a_service_and_the_beginning_of_the_next() {
+        System::new().block_on(async {
+            let arbiter = Arbiter::new();
+            let cradle = Cradle::from(arbiter.handle());
+            let (tx, rx) = mpsc::channel();
+            for n in 0..20_000 {
+                let tx = tx.clone();
+                cradle.spawn_fn(move || tx.send(n).unwrap());
+                // The service ends again and again, in the very moment that the next birth comes.
+                std::hint::spin_loop();
+            }
+            drop(tx);
+            assert!(rx.iter().eq(0..20_000));
+            arbiter.stop();
+        });
+    }
+
+    #[test]
+    fn a_thread_that_has_ended_takes_nothing_and_keeps_nothing() {
+        System::new().block_on(async {
+            let arbiter = Arbiter::new();
+            let cradle = Cradle::from(arbiter.handle());
+            let (tx, rx) = mpsc::channel::<()>();
+            let (late, block) = (tx.clone(), mpsc::channel::<()>());
+            let (go_on, wait) = block;
+            cradle.spawn_fn(move || wait.recv().unwrap_or(()));
+            cradle.arbiter().stop();
+            cradle.spawn_fn(move || drop(late));
+            drop((tx, go_on));
+            arbiter.join().unwrap();
+            assert!(rx.recv().is_err(), "what the last ones held is let go");
+            assert!(!cradle.spawn_fn(|| ()));
+        });
+    }
+}

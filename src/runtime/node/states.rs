@@ -1,0 +1,141 @@
+//! The states of components on this node's disk: whose there are, and how new ones get there, many at a time.
+
+use std::{
+    collections::HashSet,
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::oneshot;
+
+use super::disk::Disk;
+use crate::{io::store::State, model::ComponentId};
+
+/// States that are written in one transaction. What a transaction costs is shared by then, and others wait for it.
+const STATES_PER_WRITE: usize = 256;
+
+/// The states of components on a disk. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct States(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    disk: Disk,
+    table: Mutex<Table>,
+}
+
+/// Who waits until a state is written.
+type Asker = oneshot::Sender<Result<(), String>>;
+
+#[derive(Debug)]
+struct Table {
+    /// Whose there are, so that nobody is sent to the disk for one that is not. `None` while that cannot be read.
+    kept: Option<HashSet<ComponentId>>,
+    /// Those that wait to be written. Bounded by those who wait: the steps of one adaptation, and the checkpoints at once.
+    waiting: Vec<(ComponentId, State, Asker)>,
+    is_writing: bool,
+}
+
+impl States {
+    /// The states on a disk.
+    pub(super) fn new(disk: Disk) -> States {
+        let kept = disk.store().state_ids().map(HashSet::from_iter).ok();
+        let table = Mutex::new(Table { kept, waiting: Vec::new(), is_writing: false });
+        States(Arc::new(Shared { disk, table }))
+    }
+
+    /// Whether a state of a component may be there.
+    pub(super) fn may_have(&self, id: ComponentId) -> bool {
+        self.0.table().kept.as_ref().is_none_or(|kept| kept.contains(&id))
+    }
+
+    /// The state that is kept of a component. One that has none costs no look at the disk.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(super) async fn get(&self, id: ComponentId) -> Result<Option<State>, String> {
+        if self.may_have(id) { self.0.disk.run(move |store| store.state(id)).await } else { Ok(None) }
+    }
+
+    /// Keeps the state of a component. Those that come while others are being written are written together.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(super) async fn put(&self, id: ComponentId, state: State) -> Result<(), String> {
+        let (done, written) = oneshot::channel();
+        let must_write = {
+            let mut table = self.0.table();
+            table.waiting.push((id, state, done));
+            !mem::replace(&mut table.is_writing, true)
+        };
+        if must_write {
+            let shared = self.0.clone();
+            tokio::task::spawn_blocking(move || shared.write());
+        }
+        written.await.unwrap_or_else(|_| Err("the store has ended".to_owned()))
+    }
+}
+
+impl Shared {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // Nothing under the lock can panic halfway through a change.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the states that wait until none is left.
+    fn write(&self) {
+        loop {
+            let batch: Vec<_> = {
+                let mut table = self.table();
+                let n = table.waiting.len().min(STATES_PER_WRITE);
+                table.is_writing = n > 0;
+                table.waiting.drain(..n).collect()
+            };
+            if batch.is_empty() {
+                return;
+            }
+            let (states, askers): (Vec<_>, Vec<_>) =
+                batch.into_iter().map(|(id, state, asker)| ((id, state), asker)).unzip();
+            let written = self.disk.note(self.disk.store().put_states(&states));
+            if let (Ok(()), Some(kept)) = (&written, &mut self.table().kept) {
+                kept.extend(states.iter().map(|(id, _)| *id));
+            }
+            for asker in askers {
+                // Who asked may have given up waiting.
+                let _ = asker.send(written.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        io::store::Store,
+        words::{Time, TypeRef},
+    };
+
+    fn state(text: &str) -> State {
+        let type_ref = TypeRef::new("enact", "Counter", "1.0.0").unwrap();
+        State { type_ref, bytes: text.into(), taken: Time::from_ms(1), hand_over: None }
+    }
+
+    #[actix_rt::test]
+    async fn states_that_are_kept_at_the_same_time_are_all_there_afterwards() {
+        let disk = Disk::new(Store::in_memory().unwrap());
+        let states = States::new(disk.clone());
+        let ids: Vec<ComponentId> = (0..1000).map(ComponentId).collect();
+        assert_eq!(states.get(ids[7]).await.unwrap(), None);
+        let puts = ids.iter().map(|id| states.put(*id, state(&id.to_string())));
+        for put in futures_util::future::join_all(puts).await {
+            put.unwrap();
+        }
+        states.put(ids[7], state("newer")).await.unwrap();
+        for states in [states, States::new(disk)] {
+            assert_eq!(states.get(ids[7]).await.unwrap(), Some(state("newer")));
+            assert_eq!(states.get(ids[8]).await.unwrap(), Some(state(&ids[8].to_string())));
+            assert!(!states.may_have(ComponentId(1000)));
+        }
+    }
+}
