@@ -74,8 +74,10 @@ pub struct Instance {
     /// Values of the attributes that are not fragment dependent. `None` only in models read from Kevoree's JSON.
     pub dictionary: Option<Dictionary>,
     /// Values of the fragment dependent attributes, for each node.
+    #[serde(deserialize_with = "super::bounded::map")]
     pub fragments: OrdMap<NodeName, Dictionary>,
     /// Free annotations: `description`, `virtual`, positions of editors.
+    #[serde(deserialize_with = "super::bounded::map")]
     pub metadata: OrdMap<Arc<str>, Arc<str>>,
 }
 
@@ -116,14 +118,18 @@ pub struct Node {
     /// Type, dictionary, whether started.
     pub instance: Instance,
     /// The components that live here.
+    #[serde(deserialize_with = "super::bounded::map")]
     pub components: OrdMap<ComponentName, Shared<Component>>,
     /// The node that hosts this one, if any.
     pub host: Option<NodeName>,
     /// The groups that it is attached to.
+    #[serde(deserialize_with = "super::bounded::set")]
     pub groups: OrdSet<GroupName>,
     /// Addresses by interface and key, as in `lan.ip`.
+    #[serde(deserialize_with = "super::bounded::maps")]
     pub networks: OrdMap<Arc<str>, OrdMap<Arc<str>, Arc<str>>>,
     /// Facts about the machine that archetypes ask for: `gpu = true`.
+    #[serde(deserialize_with = "super::bounded::map")]
     pub properties: OrdMap<AttributeName, Arc<str>>,
 }
 
@@ -162,8 +168,10 @@ pub struct Component {
     /// Type, dictionary, whether started.
     pub instance: Instance,
     /// Ports that receive.
+    #[serde(deserialize_with = "super::bounded::set")]
     pub provided: OrdSet<PortName>,
     /// Ports that send.
+    #[serde(deserialize_with = "super::bounded::set")]
     pub required: OrdSet<PortName>,
 }
 

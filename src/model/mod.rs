@@ -5,6 +5,7 @@
 
 mod apply;
 pub mod binding;
+pub(crate) mod bounded;
 pub mod change;
 pub mod check;
 mod diff;

@@ -9,5 +9,6 @@ use crate::words::NodeName;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scope {
     /// The nodes that belong to it.
+    #[serde(deserialize_with = "super::bounded::set")]
     pub members: OrdSet<NodeName>,
 }

@@ -10,13 +10,18 @@ use crate::words::{ChannelName, GroupName, NodeName, ScopeName};
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Parts {
+    #[serde(deserialize_with = "super::bounded::map")]
     nodes: OrdMap<NodeName, Shared<Node>>,
+    #[serde(deserialize_with = "super::bounded::map")]
     channels: OrdMap<ChannelName, Shared<Channel>>,
+    #[serde(deserialize_with = "super::bounded::map")]
     groups: OrdMap<GroupName, Shared<Group>>,
     bindings: Bindings,
     types: Vec<Shared<TypeDefinition>>,
     units: Vec<Shared<DeployUnit>>,
+    #[serde(deserialize_with = "super::bounded::map")]
     scopes: OrdMap<ScopeName, Shared<Scope>>,
+    #[serde(deserialize_with = "super::bounded::set")]
     repositories: OrdSet<Arc<str>>,
 }
 

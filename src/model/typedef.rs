@@ -119,6 +119,7 @@ pub struct TypeDefinition {
     /// Ports that send; components only.
     pub required: Vec<PortDefinition>,
     /// Free annotations; `virtual` marks types that exist in the model only, `description` is shown to people.
+    #[serde(deserialize_with = "super::bounded::map")]
     pub metadata: OrdMap<Arc<str>, Arc<str>>,
 }
 
@@ -142,6 +143,7 @@ pub struct DeployUnit {
     /// Where it can be had.
     pub url: Arc<str>,
     /// Conditions; `platform` says what can run it (`rust`, `js`, `java`).
+    #[serde(deserialize_with = "super::bounded::map")]
     pub filters: OrdMap<Arc<str>, Arc<str>>,
     /// Units that it needs.
     pub requires: Vec<UnitRef>,

@@ -146,6 +146,30 @@ mod tests {
         assert!(matches!(decode::<Vec<u64>>(&hostile, 1000), Err(CodecError::Decode(_))));
     }
 
+    /// Wherever the bytes go on with a huge number, it may be the length of a map.
+    fn survives<T: DeserializeOwned>() {
+        for n_before in 0..64 {
+            for byte in [0, 1] {
+                let mut bytes = vec![byte; n_before];
+                bytes.extend([253, 0, 0, 0, 0, 0, 0, 0, 1]);
+                bytes.extend([0; 20]);
+                assert!(decode::<T>(&bytes, 1000).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn a_declared_number_of_elements_of_a_model_allocates_nothing() {
+        use crate::{logic::plan::Adaptation, model};
+        survives::<model::TypeDefinition>();
+        survives::<model::DeployUnit>();
+        survives::<model::Instance>();
+        survives::<model::Node>();
+        survives::<model::Scope>();
+        survives::<model::Model>();
+        survives::<Adaptation>();
+    }
+
     #[test]
     fn more_bytes_than_the_limit_are_refused() {
         let bytes = encode("a text").unwrap();

