@@ -19,5 +19,5 @@ pub use diff::diff;
 pub use order::{Plan, order, plan};
 pub use record::{Effect, Limits, Outcome, Progress, Record, StepFailure, Way, resumes};
 pub use refuse::{Refusal, refuse};
-pub use run::Run;
+pub use run::{Run, VERDICT};
 pub use summary::{Line, Summary};

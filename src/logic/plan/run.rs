@@ -24,7 +24,7 @@ use super::{
 use crate::words::Time;
 
 /// How long after its limit a step may take to say what became of it: whoever does it gives up at the limit, and knows best why.
-const VERDICT: Duration = Duration::from_secs(2);
+pub const VERDICT: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {

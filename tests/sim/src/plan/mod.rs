@@ -8,7 +8,7 @@ mod order;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use enact::{
-    logic::plan::{Adaptation, Effect, Limits, Outcome, Plan, Record, Run, Way, plan},
+    logic::plan::{Adaptation, Effect, Limits, Outcome, Plan, Record, Run, VERDICT, Way, plan},
     model::Model,
     words::Time,
 };
@@ -293,7 +293,9 @@ impl World<'_> {
     fn go(&mut self, step: u32, way: Way, limit: Duration) -> Checked {
         self.check_begin(step, way)?;
         let Some(course) = &mut self.course else { return Ok(()) };
-        let by = self.agenda.now() + 1 + limit.as_micros() as u64;
+        // Whoever does it may take its limit, and the run gives it some time more to say how it went.
+        let waits = (limit + VERDICT).as_micros() as u64;
+        let by = self.agenda.now() + 1 + waits;
         let adaptation = World::adaptation(course, step, way);
         course.going.insert((step, way), Going { by, alone_at: order::alone_at(&adaptation) });
         course.begun.insert(step, way);
@@ -328,7 +330,7 @@ impl World<'_> {
                     self.agenda.plan(acts, act);
                 }
                 if other == 4 {
-                    let late = limit.as_micros() as u64 + 10 * MS + self.chance.below(300 * MS);
+                    let late = waits + 10 * MS + self.chance.below(300 * MS);
                     self.agenda.plan(late, answer(self.chance.clone().percent(50)));
                 }
             }
