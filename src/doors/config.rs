@@ -228,6 +228,7 @@ mod tests {
         assert_eq!((config.group.as_str(), config.listen.clone()), ("sync", vec!["tcp/127.0.0.1:7700".to_owned()]));
         assert!(!config.listen_given && config.check_exposure().is_ok());
         assert_eq!(config.limits.step, Duration::from_secs(30));
+        assert_eq!(config.limits.probation, crate::logic::restart::PROBATION);
     }
 
     #[test]

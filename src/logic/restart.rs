@@ -134,6 +134,12 @@ mod tests {
     }
 
     #[test]
+    fn the_second_crash_makes_a_revision_poison_and_the_fifth_one_that_was_good() {
+        let first = |was_good| (0..10).find(|n_crashes| is_poison(*n_crashes, was_good));
+        assert_eq!((first(false), first(true)), (Some(2), Some(5)));
+    }
+
+    #[test]
     fn a_quiet_time_starts_the_count_again() {
         let mut restarts = Restarts::default();
         restarts.crashed(&Policy::DEFAULT, ms(0));

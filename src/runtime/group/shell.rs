@@ -224,6 +224,8 @@ impl GroupActor {
         let pushed = make(&mut self.protocol, now, &mut effects)?;
         let (keeps, others): (Vec<Effect>, Vec<Effect>) =
             effects.into_iter().partition(|effect| matches!(effect, Effect::Keep(_) | Effect::KeepAll));
+        // What could not be kept before is another's matter; only this push is answered here.
+        self.keep_error = None;
         self.obey(keeps, ctx);
         if let Some(error) = self.keep_error.take() {
             self.protocol = before;
