@@ -310,6 +310,11 @@ mod tests {
                 r#"{"class": "org.kevoree.ContainerRoot", "mBindings": [{"class": "org.kevoree.MBinding@1", "port": [], "hub": []}]}"#,
                 "a binding has a port and a hub",
             ),
+            (
+                r#"{"class": "org.kevoree.ContainerRoot", "packages": [{"class": "org.kevoree.Package@p", "name": "p", "typeDefinitions": [
+                    {"class": "org.kevoree.GroupType@g", "name": "G", "version": "1", "provided": [{"class": "org.kevoree.PortTypeRef@in", "name": "in"}]}]}]}"#,
+                "only component types have ports",
+            ),
         ];
         for (text, expected) in cases {
             let error = read(text).unwrap_err().to_string();

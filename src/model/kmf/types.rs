@@ -128,6 +128,11 @@ pub(super) fn type_definition(object: &Object<'_>, namespace: &Namespace) -> Res
         references.map(|text| path::type_ref(text).ok_or_else(|| Error::unresolved(object, text))).collect()
     };
     let units = object.references("deployUnits")?;
+    let provided = ports(object, "provided", &mut metadata)?;
+    let required = ports(object, "required", &mut metadata)?;
+    if kind != Kind::Component && !(provided.is_empty() && required.is_empty()) {
+        return Err(Error::format(object, "only component types have ports"));
+    }
     Ok(TypeDefinition {
         id: TypeRef { namespace: namespace.clone(), name: object.name()?, version: object.required("version")?.into() },
         kind,
@@ -137,8 +142,8 @@ pub(super) fn type_definition(object: &Object<'_>, namespace: &Namespace) -> Res
             .collect::<Result<_, _>>()?,
         super_types: references("superTypes")?,
         attributes: attributes(object, &mut metadata)?,
-        provided: ports(object, "provided", &mut metadata)?,
-        required: ports(object, "required", &mut metadata)?,
+        provided,
+        required,
         metadata,
     })
 }
