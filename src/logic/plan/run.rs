@@ -356,8 +356,10 @@ impl Run {
                     effects,
                 );
             }
-            Phase::Undoing(..) => {
-                effects.extend(rank.map(|rank| Effect::Log(Record::Returned(rank))));
+            Phase::Undoing(_, remains) => {
+                // Once something remains no rank counts as undone: after a crash it is tried again.
+                let returned = rank.filter(|_| remains.is_empty());
+                effects.extend(returned.map(|rank| Effect::Log(Record::Returned(rank))));
                 self.at -= 1;
                 self.enter(now, effects);
             }
