@@ -320,16 +320,21 @@ fn what_a_clock_that_is_far_behind_writes_shows() {
     assert_eq!(pushed.snapshot.model, with_channel("x", "0"));
 }
 
-#[test]
-fn a_member_that_forgets_removals_says_that_it_runs_what_is_left() {
-    let mut wanted = with_channel("x", "0");
+/// A model that a member of a group belongs to.
+fn with_member(mut model: Model) -> (Model, NodeName, GroupName) {
     let (me, group) = (name::<NodeName>("r0"), name::<GroupName>("g"));
     let edits = [
         Edit::AddNode { name: me.clone(), instance: Instance::default(), host: None },
         Edit::AddInstance { path: InstancePath::Group(group.clone()), instance: Instance::default() },
         Edit::Attach { node: me.clone(), group: group.clone() },
     ];
-    wanted.apply(&edits).unwrap();
+    model.apply(&edits).unwrap();
+    (model, me, group)
+}
+
+#[test]
+fn a_member_that_forgets_removals_says_that_it_runs_what_is_left() {
+    let (mut wanted, me, group) = with_member(with_channel("x", "0"));
     let timing = Timing { horizon: Duration::from_secs(24), ..Timing::default() };
     let mut member = Protocol::new(group, replica(0), (me, 1), timing, Time::from_ms(0));
     let mut effects = Vec::new();
@@ -345,6 +350,27 @@ fn a_member_that_forgets_removals_says_that_it_runs_what_is_left() {
     });
     assert_ne!(pushed.snapshot.digest, member.replica().digest());
     assert_eq!(told, Some(member.replica().digest()), "the node is given the same model under its new digest");
+}
+
+#[test]
+fn who_comes_back_alone_after_the_horizon_starts_what_it_knows() {
+    let mut kept = replica(0);
+    let (wanted, me, group) = with_member(with_channel("x", "0"));
+    kept.push(Time::from_ms(1_000), push(wanted, None, false)).unwrap();
+    kept.push(Time::from_ms(1_001), push(with_member(Model::default()).0, None, false)).unwrap();
+    let timing = Timing { horizon: Duration::from_secs(24), ..Timing::default() };
+    let (alone_after, now) = (timing.alone_after, Time::from_ms(60_000));
+    let mut member = Protocol::new(group, kept, (me, 1), timing, now);
+    let mut effects = Vec::new();
+    member.tick(now + alone_after, &mut effects);
+    let told: Vec<StateDigest> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Changed(snapshot) => Some(snapshot.digest),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [member.replica().digest()], "it starts one model, not an old one first");
 }
 
 #[test]

@@ -241,6 +241,8 @@ impl Protocol {
         for node in &peers {
             effects.push(Effect::Send(node.clone(), GroupMessage::Heartbeat(self.heartbeat(now, node))));
         }
+        // First: what is told when this member is synced is what it knows then.
+        self.forget_removals(self.clocks.to_stamp(now), effects);
         if !self.synced {
             let waited = now.since(self.started);
             let alone = peers.is_empty() && waited >= self.timing.alone_after;
@@ -250,7 +252,6 @@ impl Protocol {
                 peers.iter().for_each(|node| self.ask(now, node, effects));
             }
         }
-        self.forget_removals(self.clocks.to_stamp(now), effects);
     }
 
     fn heartbeat(&self, now: Time, to: &NodeName) -> Heartbeat {
