@@ -3,7 +3,7 @@
 
 use std::{
     collections::VecDeque,
-    future,
+    future, mem,
     sync::{Arc, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -67,7 +67,7 @@ pub(super) fn arrived(shared: &Shared, wire: &Arc<Wire>, header: &Header, payloa
     if n_resets != *n_resets_known {
         // What came before has no end: what comes now is not the rest of it.
         *n_resets_known = n_resets;
-        lanes.iter_mut().for_each(|lane| lane.assembler = Assembler::new(lane.lane));
+        lanes.iter_mut().for_each(LaneArrivals::begin_anew);
     }
     shared.strange_frames.fetch_add(u64::from(!is_ours), Relaxed);
     for (lane, payload) in ready.drain(..) {
@@ -78,26 +78,39 @@ pub(super) fn arrived(shared: &Shared, wire: &Arc<Wire>, header: &Header, payloa
     }
 }
 
-/// Waits for services that have no room, until the link is closed.
+/// Waits for services that have no room, until the link is closed and all that came over it is delivered: it was acknowledged.
 pub(super) async fn stalls(shared: Arc<Shared>, wire: Arc<Wire>) {
     loop {
-        wire.stalled.notified().await;
-        loop {
+        let [control, bulk] = lock(&wire).lanes.each_ref().map(|lane| lane.stalled);
+        if control.is_none() && bulk.is_none() {
             if wire.is_closed() {
                 return;
             }
-            let [control, bulk] = lock(&wire).lanes.each_ref().map(|lane| lane.stalled);
-            if control.is_none() && bulk.is_none() {
-                break;
-            }
-            let lane = tokio::select! {
-                () = room(&shared, control) => Lane::Control,
-                () = room(&shared, bulk) => Lane::Bulk,
-                () = wire.stalled.notified() => continue,
-            };
-            lock(&wire).lanes[lane as usize].go_on(&shared, &wire);
+            wire.stalled.notified().await;
+            continue;
         }
+        let lane = tokio::select! {
+            () = room(&shared, control) => Lane::Control,
+            () = room(&shared, bulk) => Lane::Bulk,
+            () = wire.stalled.notified() => continue,
+        };
+        lock(&wire).lanes[lane as usize].go_on(&shared, &wire);
     }
+}
+
+/// What waits of a link that has ended goes before what comes over the next one of the same two.
+pub(super) fn take_over(ended: &Wire, next: &Wire) {
+    let (mut ended, mut arrivals) = (lock(ended), lock(next));
+    for (from, to) in ended.lanes.iter_mut().zip(&mut arrivals.lanes) {
+        from.forget_grants();
+        (to.backlog, to.stalled, to.stuck) = (mem::take(&mut from.backlog), from.stalled.take(), from.stuck);
+    }
+    next.stalled.notify_one();
+}
+
+/// Whether something that came over a link waits for a service.
+pub(super) fn is_stalled(wire: &Wire) -> bool {
+    lock(wire).lanes.iter().any(|lane| lane.stalled.is_some())
 }
 
 /// Waits until a service has room, or has been given up.
@@ -112,6 +125,16 @@ impl LaneArrivals {
     fn new(lane: Lane) -> LaneArrivals {
         let (backlog, assembler) = (VecDeque::new(), Assembler::new(lane));
         LaneArrivals { lane, assembler, backlog, stalled: None, stuck: None }
+    }
+
+    fn begin_anew(&mut self) {
+        self.assembler = Assembler::new(self.lane);
+        self.forget_grants();
+    }
+
+    /// The sender counts anew: what it sent before takes nothing of its room.
+    fn forget_grants(&mut self) {
+        self.backlog.retain(|step| !matches!(step, Step::Consumed(_)));
     }
 
     /// Reads the messages of a payload and delivers them, or puts them behind those that wait.

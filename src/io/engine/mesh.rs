@@ -41,6 +41,8 @@ pub(super) struct Mesh {
     greetings: mpsc::Sender<(Address, Bytes)>,
     greetings_out: Option<mpsc::Receiver<(Address, Bytes)>>,
     first_moment_until: Option<Time>,
+    /// Links that have ended while something that had come over them waited for a service.
+    ended: Vec<Arc<Wire>>,
 }
 
 impl Mesh {
@@ -50,7 +52,8 @@ impl Mesh {
         let shared = Shared::new(me.peer.clone(), me.address.clone(), limits, tell);
         let peers = Peers::new(me, env!("CARGO_PKG_VERSION").to_owned(), place, times, shared.ticks.now());
         let (greetings, greetings_out) = mpsc::channel(GREETINGS_MAX);
-        Mesh { shared, peers, told, greetings, greetings_out: Some(greetings_out), first_moment_until: None }
+        let (greetings_out, ended) = (Some(greetings_out), Vec::new());
+        Mesh { shared, peers, told, greetings, greetings_out, first_moment_until: None, ended }
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -159,19 +162,24 @@ impl Mesh {
         wires.get(&link).cloned()
     }
 
-    fn open(&self, engine: &Arc<dyn Engine>, link: u64, peer: Peer, address: Address) {
+    fn open(&mut self, engine: &Arc<dyn Engine>, link: u64, peer: Peer, address: Address) {
         let wire = Arc::new(Wire::new(link, peer, address, self.shared.limits, self.shared.ticks));
+        for ended in self.ended.extract_if(.., |ended| ended.peer == wire.peer) {
+            dispatch::take_over(&ended, &wire);
+        }
         self.shared.wires.write().unwrap_or_else(PoisonError::into_inner).insert(link, wire.clone());
         engine.spawn_outbox(Box::pin(wire.clone().outbox(engine.clone())));
         engine.spawn(Box::pin(dispatch::stalls(self.shared.clone(), wire)));
     }
 
-    fn close(&self, link: u64) {
+    fn close(&mut self, link: u64) {
         let removed = self.shared.wires.write().unwrap_or_else(PoisonError::into_inner).remove(&link);
         if let Some(wire) = removed {
             let n_messages = wire.end();
             self.lost(&wire.peer, n_messages);
+            self.ended.push(wire);
         }
+        self.ended.retain(|wire| dispatch::is_stalled(wire));
     }
 
     fn lost(&self, peer: &Peer, n_messages: u64) {

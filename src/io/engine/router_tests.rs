@@ -288,6 +288,49 @@ async fn a_full_service_holds_tells_back_and_then_drops_and_counts_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_arrived_from_one_who_left_is_given_to_a_service_that_is_slow() {
+    let net = SimNet::new(15, Weather::default());
+    let (a, b) = pair(&net).await;
+    let (mut slow, mut events) = (b.serve("slow"), b.watch());
+    let n_sent = INBOX_MAX as u64 + 3000;
+    for number in 0..n_sent {
+        a.tell(&name("b"), "slow", Lane::Bulk, Bytes::from(number.to_le_bytes().to_vec())).unwrap();
+    }
+    a.close(20 * SECOND).await;
+    event(&mut events, |event| matches!(event, PeerEvent::Down { .. }).then_some(())).await;
+    for expected in 0..n_sent {
+        let message = tokio::time::timeout(SECOND, slow.recv()).await.expect("it was acknowledged").unwrap();
+        assert_eq!(number(&message.body), expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_of_a_link_that_was_given_up_goes_before_what_comes_over_the_next() {
+    let net = SimNet::new(16, Weather::default());
+    let (a, b) = pair(&net).await;
+    let (mut slow, mut events) = (b.serve("slow"), a.watch());
+    let n_sent = INBOX_MAX as u64 + 3000;
+    let tell = |number: u64| a.tell(&name("b"), "slow", Lane::Bulk, Bytes::from(number.to_le_bytes().to_vec()));
+    for number in 0..n_sent {
+        tell(number).unwrap();
+    }
+    tokio::time::sleep(SECOND / 2).await;
+    net.split(&["a"], &["b"]);
+    // Longer than a link is kept; the service takes its time, but lives.
+    for expected in 0..200 {
+        tokio::time::sleep(SECOND / 2).await;
+        assert_eq!(number(&slow.recv().await.unwrap().body), expected);
+    }
+    net.heal();
+    event(&mut events, |event| matches!(event, PeerEvent::Up(_)).then_some(())).await;
+    tell(n_sent).unwrap();
+    for expected in 200..=n_sent {
+        let message = tokio::time::timeout(SECOND, slow.recv()).await.expect("it was acknowledged").unwrap();
+        assert_eq!(number(&message.body), expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_name_used_twice_is_refused_to_the_second() {
     let net = SimNet::new(9, Weather::default());
     let (a, b) = pair(&net).await;

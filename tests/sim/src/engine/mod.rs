@@ -56,8 +56,8 @@ enum Event {
     /// An outbox wakes up.
     Wake(usize, u64),
     Arrive(usize, Packet),
-    /// The services behind a link take what waits.
-    Serve(usize, u64),
+    /// The services (of the first) take what came (from the second) and waits.
+    Serve(usize, usize),
     /// The network looks who sees whom.
     Review,
     Push,
@@ -167,7 +167,7 @@ impl World<'_> {
                 Ok(())
             }
             Event::Arrive(to, packet) if self.works(to) => self.arrive(to, packet),
-            Event::Serve(at, link) if self.processes[at].is_alive => self.serve(at, link),
+            Event::Serve(at, from) if self.processes[at].is_alive => self.serve(at, from),
             Event::Review => self.review(),
             Event::Push if !self.is_calm => {
                 let pause = self.chance.between(1, 60) * MS;
@@ -310,14 +310,17 @@ impl World<'_> {
         match packet {
             Packet::Frame(frame) => {
                 hold!(frame.len() <= FRAME_MAX_BYTES, "frames keep within their size", "{} bytes", frame.len());
-                if let Some(link) = self.processes[to].receive(now, &frame) {
-                    let wire = &self.processes[to].wires[&link];
-                    let (address, waits) = (wire.address.clone(), !wire.backlog.is_empty());
+                let taken = self.processes[to].receive(now, &frame);
+                hold!(taken.is_ok(), "what a link sends can be read", "#{to}: {taken:?}");
+                if let Ok(Some(link)) = taken {
+                    let address = self.processes[to].wires[&link].address.clone();
+                    let from = self.number_of(&address);
+                    let waits = self.processes[to].backlogs.get(&address).is_some_and(|waits| !waits.is_empty());
                     let view = self.processes[to].views.entry(address).or_default();
                     (view.heard, view.heard_at_most) = (now, now);
                     if waits {
                         let takes = self.chance.below(self.slow_max + 1);
-                        self.agenda.plan(takes, Event::Serve(to, link));
+                        self.agenda.plan(takes, Event::Serve(to, from));
                     }
                     self.flush(to, link)?;
                 }
@@ -368,27 +371,21 @@ impl World<'_> {
         self.check_bounds(at, link)
     }
 
-    fn serve(&mut self, at: usize, link: u64) -> Checked {
-        let from = match self.processes[at].wires.get(&link) {
-            Some(wire) => self.number_of(&wire.address),
-            None => return Ok(()),
-        };
-        let Some(wire) = self.processes[at].wires.get_mut(&link) else { return Ok(()) };
-        let Some((lane, payload)) = wire.backlog.pop_front() else { return Ok(()) };
-        let n_bytes = payload.len();
-        wire.backlog_bytes[lane as usize] -= n_bytes;
-        let mut messages = Vec::new();
-        let read = wire.assemblers[lane as usize].read(payload, |message| messages.push(message));
-        wire.link.consumed(lane, n_bytes);
-        if !wire.backlog.is_empty() {
+    fn serve(&mut self, at: usize, from: usize) -> Checked {
+        let address = self.processes[from].sighting.address.clone();
+        let Some(backlog) = self.processes[at].backlogs.get_mut(&address) else { return Ok(()) };
+        let Some(arrived) = backlog.pop_front() else { return Ok(()) };
+        if !backlog.is_empty() {
             let takes = self.chance.below(self.slow_max + 1);
-            self.agenda.plan(takes, Event::Serve(at, link));
+            self.agenda.plan(takes, Event::Serve(at, from));
         }
-        hold!(read.is_ok(), "what a link sends can be read", "#{at} from #{from} on {lane:?}: {read:?}");
-        for message in &messages {
-            self.ledger.arrived(from, at, lane, message)?;
+        for message in &arrived.messages {
+            self.ledger.arrived(from, at, arrived.lane, message)?;
         }
-        self.flush(at, link)
+        if let Some(wire) = self.processes[at].wires.get_mut(&arrived.link) {
+            wire.consumed(&arrived);
+        }
+        self.flush(at, arrived.link)
     }
 
     /// Who sees whom now.

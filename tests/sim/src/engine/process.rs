@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use enact::{
     logic::{
-        link::{Assembler, Header, Lane, Limits, Link},
+        link::{Assembler, Header, InvalidRecord, Lane, Limits, Link},
         peers::{Address, Effect, PROTOCOL, Peer, Peers, Role, Sighting, Times},
     },
     words::{NodeName, Time},
@@ -18,25 +18,42 @@ pub(super) struct Wire {
     pub(super) peer: Peer,
     pub(super) address: Address,
     pub(super) link: Link,
-    pub(super) assemblers: [Assembler; 2],
+    assemblers: [Assembler; 2],
     n_resets: u64,
     /// When the last frame came, as membership is told with each tick.
     pub(super) heard: Option<Time>,
-    /// Payloads that wait for the services behind.
-    pub(super) backlog: VecDeque<(Lane, Bytes)>,
+    /// Of what came since the link began anew, so many bytes wait for the services behind.
     pub(super) backlog_bytes: [usize; 2],
     /// The outbox is asleep until then.
     pub(super) wakes_at: Micros,
 }
 
 impl Wire {
-    /// What came before the link was reset is no beginning of what comes now.
-    pub(super) fn begin_anew(&mut self) {
+    /// What came before the link was reset is no beginning of what comes now, and takes none of its room.
+    fn begin_anew(&mut self) {
         if self.n_resets != self.link.n_resets() {
             self.n_resets = self.link.n_resets();
             self.assemblers = Lane::ALL.map(Assembler::new);
+            self.backlog_bytes = [0; 2];
         }
     }
+
+    /// The services have dealt with what came.
+    pub(super) fn consumed(&mut self, arrived: &Arrived) {
+        if arrived.n_resets == self.n_resets {
+            self.backlog_bytes[arrived.lane as usize] -= arrived.n_bytes;
+            self.link.consumed(arrived.lane, arrived.n_bytes);
+        }
+    }
+}
+
+/// A payload that came over a link, and the messages that it completed.
+pub(super) struct Arrived {
+    pub(super) link: u64,
+    n_resets: u64,
+    pub(super) lane: Lane,
+    n_bytes: usize,
+    pub(super) messages: Vec<Bytes>,
 }
 
 /// What others are to this process, as it was told.
@@ -61,6 +78,8 @@ pub(super) struct Process {
     pub(super) sighting: Sighting,
     pub(super) peers: Peers,
     pub(super) wires: BTreeMap<u64, Wire>,
+    /// What waits for the services, by who sent it. It outlives links: what was acknowledged is delivered.
+    pub(super) backlogs: BTreeMap<Address, VecDeque<Arrived>>,
     pub(super) views: BTreeMap<Address, View>,
     pub(super) clock: LocalClock,
     pub(super) is_alive: bool,
@@ -90,6 +109,7 @@ impl Process {
             peers: Peers::new(sighting.clone(), "0".to_owned(), "sim".to_owned(), times, local),
             sighting,
             wires: BTreeMap::new(),
+            backlogs: BTreeMap::new(),
             views: BTreeMap::new(),
             clock,
             is_alive: true,
@@ -110,7 +130,6 @@ impl Process {
             assemblers: Lane::ALL.map(Assembler::new),
             n_resets: 0,
             heard: None,
-            backlog: VecDeque::new(),
             backlog_bytes: [0; 2],
             wakes_at: Micros::MAX,
         };
@@ -135,19 +154,22 @@ impl Process {
     }
 
     /// A frame of a link. Gives the link's number when it was taken.
-    pub(super) fn receive(&mut self, now: Time, frame: &Bytes) -> Option<u64> {
-        let header = Header::read(frame).ok()?;
-        let wire = self.wires.get_mut(&header.to)?;
+    pub(super) fn receive(&mut self, now: Time, frame: &Bytes) -> Result<Option<u64>, InvalidRecord> {
+        let Ok(header) = Header::read(frame) else { return Ok(None) };
+        let Some(wire) = self.wires.get_mut(&header.to) else { return Ok(None) };
         let mut ready = Vec::new();
         wire.begin_anew();
         if !wire.link.receive(now, &header, frame.slice(Header::LEN..), &mut ready) {
-            return None;
+            return Ok(None);
         }
         wire.heard = Some(now);
         for (lane, payload) in ready {
-            wire.backlog_bytes[lane as usize] += payload.len();
-            wire.backlog.push_back((lane, payload));
+            let (n_bytes, mut messages) = (payload.len(), Vec::new());
+            wire.backlog_bytes[lane as usize] += n_bytes;
+            wire.assemblers[lane as usize].read(payload, |message| messages.push(message))?;
+            let arrived = Arrived { link: header.to, n_resets: wire.n_resets, lane, n_bytes, messages };
+            self.backlogs.entry(wire.address.clone()).or_default().push_back(arrived);
         }
-        Some(header.to)
+        Ok(Some(header.to))
     }
 }

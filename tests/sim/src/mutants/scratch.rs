@@ -13,8 +13,19 @@ use std::{
 use super::list::{self, Mutant};
 
 /// What the lower floors need.
-const DEPENDENCIES: [&str; 10] =
-    ["blake3", "bytes", "humantime", "imbl", "petgraph", "schemars", "serde", "serde_json", "thiserror", "uhlc"];
+const DEPENDENCIES: [&str; 11] = [
+    "blake3",
+    "bytes",
+    "humantime",
+    "imbl",
+    "petgraph",
+    "schemars",
+    "serde",
+    "serde_json",
+    "siphasher",
+    "thiserror",
+    "uhlc",
+];
 
 /// The cores that are simulated.
 const CORES: [&str; 6] = ["delivery", "gossip", "link", "peers", "plan", "restart"];
