@@ -142,6 +142,7 @@ impl Replica {
             }
             self.history.replay(first, before);
         }
+        self.history.shows(&self.registers, &self.model);
         new
     }
 

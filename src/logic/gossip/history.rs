@@ -1,7 +1,7 @@
 //! The history of a group: its revisions in the order of their stamps, the same on every replica that knows them all.
 //!
-//! The model of a revision is what all writes up to its stamp show. It is kept as a snapshot that shares its structure with
-//! the others, so that a thousand of them cost little more than one.
+//! The model of a revision is what all writes up to its stamp show. A few are kept whole, sharing what they have in common: the
+//! latest, and now and then one before; the others follow from the one before them and from what was written since.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,21 +23,37 @@ pub const WRITES_MAX: usize = 200_000;
 /// The most conflicts kept.
 pub const CONFLICTS_MAX: usize = 10_000;
 
+/// So many of the latest revisions are kept whole: pushes that are under way at the same time have them for a base.
+pub const WHOLE_LATEST: usize = 8;
+
+/// Of the others one in so many is kept whole. In a small model a whole one takes 10 to 30 KB, as much as dozens of changes; each
+/// change that is made again takes microseconds.
+pub const WHOLE_EVERY: usize = 32;
+
 /// A revision and what it did.
 #[derive(Clone, Debug)]
 struct Kept {
     revision: Arc<Revision>,
     /// What it wrote; gone when there were too many writes since.
     writes: Option<Writes>,
-    /// All registers up to its stamp; unknown for what happened before a replica without a history joined.
-    after: Option<Registers>,
+    /// What there was with it, where that is kept whole.
+    whole: Option<Whole>,
+}
+
+/// What there was with a revision.
+#[derive(Clone, Debug)]
+struct Whole {
+    /// All registers up to its stamp.
+    registers: Registers,
     /// What they show; built when asked for.
     model: Option<Model>,
 }
 
 /// The revisions that a replica knows.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct History {
+    /// The registers before the oldest revision; unknown for what happened before a replica without a history joined.
+    root: Option<Registers>,
     /// Shared, so that a clone of the whole costs little.
     kept: BTreeMap<Stamp, Shared<Kept>>,
     heads: BTreeSet<Stamp>,
@@ -47,6 +63,21 @@ pub struct History {
     number_max: u64,
     n_writes: usize,
     sum: u128,
+}
+
+impl Default for History {
+    fn default() -> History {
+        History {
+            root: Some(Registers::default()),
+            kept: BTreeMap::new(),
+            heads: BTreeSet::new(),
+            forgotten: BTreeMap::new(),
+            conflicts: BTreeMap::new(),
+            number_max: 0,
+            n_writes: 0,
+            sum: 0,
+        }
+    }
 }
 
 impl History {
@@ -102,13 +133,58 @@ impl History {
 
     /// The model as it was with a revision; `None` when it is not kept.
     pub fn model_at(&self, id: &RevisionId) -> Option<Model> {
-        let kept = self.kept.get(&self.find(id)?.stamp)?;
-        kept.model.clone().or_else(|| kept.after.as_ref().map(view::build))
+        let stamp = self.find(id)?.stamp;
+        let shown = self.kept.get(&stamp)?.whole.as_ref().and_then(|whole| whole.model.clone());
+        shown.or_else(|| self.after(stamp).as_ref().map(view::build))
+    }
+
+    /// Whether the model of a revision is kept.
+    pub fn keeps_model(&self, id: &RevisionId) -> bool {
+        self.find(id).is_some_and(|revision| self.way_to(revision.stamp).is_some())
     }
 
     /// The oldest revision whose model is kept.
     pub fn oldest_model(&self) -> Option<&RevisionId> {
-        self.kept.values().find(|kept| kept.after.is_some()).map(|kept| &kept.revision.id)
+        let is_known = self.before_is_known().zip(self.kept.values());
+        is_known
+            .map(|(before, kept)| (kept.follows(before), kept))
+            .find(|(known, _)| *known)
+            .map(|(_, kept)| &kept.revision.id)
+    }
+
+    /// How many revisions are kept whole.
+    pub fn n_whole(&self) -> usize {
+        self.kept.values().filter(|kept| kept.whole.is_some()).count()
+    }
+
+    /// The registers with a revision, where they are known: those of the last that is whole, and what was written since.
+    fn after(&self, stamp: Stamp) -> Option<Registers> {
+        let (registers, writes) = self.way_to(stamp)?;
+        let mut registers = registers.clone();
+        writes.into_iter().rev().for_each(|(stamp, writes)| write_all(&mut registers, stamp, writes));
+        Some(registers)
+    }
+
+    /// What there was when it was last kept whole, and what was written from then up to a revision, the latest first.
+    fn way_to(&self, stamp: Stamp) -> Option<(&Registers, Vec<(Stamp, &Writes)>)> {
+        let mut since = Vec::new();
+        for (stamp, kept) in self.kept.range(..=stamp).rev() {
+            if let Some(whole) = &kept.whole {
+                return Some((&whole.registers, since));
+            }
+            since.push((*stamp, kept.writes.as_ref()?));
+        }
+        Some((self.root.as_ref()?, since))
+    }
+
+    /// For each revision whether it is known what there was before it.
+    fn before_is_known(&self) -> impl Iterator<Item = bool> {
+        let mut known = self.root.is_some();
+        self.kept.values().map(move |kept| {
+            let before = known;
+            known = kept.follows(before);
+            before
+        })
     }
 
     /// Adds a revision. `registers` and `model` are those with it (and with all others that are known).
@@ -124,35 +200,60 @@ impl History {
             return;
         }
         let is_latest = self.kept.last_key_value().is_none_or(|(last, _)| *last < stamp);
-        let (after, shown) = if is_latest {
-            (Some(registers.clone()), Some(model.clone()))
-        } else {
-            let before = self.kept.range(..stamp).next_back().map(|(_, kept)| kept.after.clone());
-            let after = match (before.unwrap_or_else(|| Some(Registers::default())), &writes) {
-                (Some(mut before), Some(writes)) => {
-                    write_all(&mut before, stamp, writes);
-                    Some(before)
-                }
-                _ => None,
-            };
+        if !is_latest {
             self.slip_under(stamp, writes.as_ref());
-            (after, None)
-        };
+        }
         self.note(&revision, writes.as_ref());
-        self.kept.insert(stamp, Kept { revision, writes, after, model: shown }.into());
+        self.kept.insert(stamp, Kept { revision, writes, whole: None }.into());
+        if is_latest {
+            self.shows(registers, model);
+        }
+        self.thin();
         self.forget();
     }
 
-    /// The snapshots of later revisions contain this one as well.
-    fn slip_under(&mut self, stamp: Stamp, writes: Option<&Writes>) {
-        for (_, later) in self.kept.range_mut(stamp..) {
-            let later = later.to_mut();
-            later.model = None;
-            match (&mut later.after, writes) {
-                (Some(after), Some(writes)) => write_all(after, stamp, writes),
-                (after, _) => *after = None,
-            }
+    /// Notes what there is with the latest revision: what there is now.
+    pub(super) fn shows(&mut self, registers: &Registers, model: &Model) {
+        if let Some(mut latest) = self.kept.last_entry() {
+            latest.get_mut().to_mut().whole = Some(Whole { registers: registers.clone(), model: Some(model.clone()) });
         }
+    }
+
+    /// What there was with later revisions contains this one as well.
+    fn slip_under(&mut self, stamp: Stamp, writes: Option<&Writes>) {
+        let first = self.kept.first_key_value().map(|(first, _)| *first);
+        if let Some(first) = first
+            && stamp < first
+            && self.root.as_ref().is_none_or(|root| !root.is_empty())
+        {
+            // The root is what there was before the first, no longer what there was before the oldest.
+            let registers = self.after(first);
+            if let Some(kept) = self.kept.get_mut(&first) {
+                kept.to_mut().whole = registers.map(|registers| Whole { registers, model: None });
+            }
+            self.root = None;
+        }
+        for (_, later) in self.kept.range_mut(stamp..).filter(|(_, later)| later.whole.is_some()) {
+            let later = later.to_mut();
+            later.whole = later.whole.take().zip(writes).map(|(mut whole, writes)| {
+                write_all(&mut whole.registers, stamp, writes);
+                Whole { model: None, ..whole }
+            });
+        }
+    }
+
+    /// The last of the latest is one of the others now: it need not be whole when it follows from one shortly before it.
+    fn thin(&mut self) {
+        let Some(stamp) = self.kept.keys().nth_back(WHOLE_LATEST).copied() else { return };
+        let before = self.kept.range(..stamp).next_back().map(|(before, _)| *before);
+        let n_since = match before {
+            Some(before) => self.way_to(before).map(|(_, since)| since.len()),
+            None => self.root.as_ref().map(|_| 0),
+        };
+        let Some(kept) = self.kept.get_mut(&stamp).filter(|kept| kept.whole.is_some()) else { return };
+        let follows = kept.writes.is_some() && n_since.is_some_and(|n_since| n_since + 1 < WHOLE_EVERY);
+        let kept = kept.to_mut();
+        kept.whole = kept.whole.take().filter(|_| !follows).map(|whole| Whole { model: None, ..whole });
     }
 
     fn note(&mut self, revision: &Revision, writes: Option<&Writes>) {
@@ -178,31 +279,42 @@ impl History {
 
     /// Keeps within the bounds: forgets the oldest revisions, and the oldest writes.
     fn forget(&mut self) {
-        while self.kept.len() > REVISIONS_MAX {
-            let Some((stamp, kept)) = self.kept.pop_first() else { break };
+        while self.kept.len() > REVISIONS_MAX
+            && let Some((stamp, kept)) = self.kept.first_key_value().map(|(stamp, kept)| (*stamp, kept.clone()))
+        {
+            self.root = self.after(stamp);
+            self.kept.remove(&stamp);
             self.sum = self.sum.wrapping_sub(hash::revision(&kept.revision));
             self.n_writes -= kept.writes.as_ref().map_or(0, n_cells);
             self.heads.remove(&stamp);
             self.forgot(stamp);
         }
-        let mut gone = Vec::new();
-        if self.n_writes > WRITES_MAX {
-            for (stamp, kept) in &mut self.kept {
-                if kept.writes.is_none() {
-                    continue;
-                }
-                let Some(writes) = kept.to_mut().writes.take() else { continue };
-                self.n_writes -= n_cells(&writes);
-                gone.push(*stamp);
-                if self.n_writes <= WRITES_MAX {
-                    break;
-                }
-            }
+        while self.n_writes > WRITES_MAX
+            && let Some(stamp) = self.kept.iter().find(|(_, kept)| kept.writes.is_some()).map(|(stamp, _)| *stamp)
+        {
+            self.forget_writes(stamp);
         }
-        gone.into_iter().for_each(|stamp| self.forgot(stamp));
         while self.conflicts.len() > CONFLICTS_MAX {
             self.conflicts.pop_first();
         }
+    }
+
+    /// Forgets what the oldest revision with writes wrote. Models are known from there on; before it, of the latest revisions only:
+    /// whole models that have little in common would fill the memory.
+    fn forget_writes(&mut self, stamp: Stamp) {
+        let after = self.after(stamp);
+        let oldest_of_latest = self.kept.keys().nth_back(WHOLE_LATEST - 1).copied().unwrap_or(stamp);
+        for (_, older) in self.kept.range_mut(..stamp.min(oldest_of_latest)).filter(|(_, older)| older.whole.is_some())
+        {
+            older.to_mut().whole = None;
+        }
+        self.root = None;
+        if let Some(kept) = self.kept.get_mut(&stamp) {
+            let kept = kept.to_mut();
+            self.n_writes -= kept.writes.take().as_ref().map_or(0, n_cells);
+            kept.whole = kept.whole.take().or_else(|| Some(Whole { registers: after?, model: None }));
+        }
+        self.forgot(stamp);
     }
 
     /// Remembers a conflict; false when it is known.
@@ -223,15 +335,17 @@ impl History {
         missing.map(|(_, kept)| Some((Arc::clone(&kept.revision), kept.writes.clone()?))).collect()
     }
 
-    /// Everything, oldest first, with the writes of the latest up to a number of them.
+    /// Everything, oldest first, with the writes of the latest up to a number of them. Of those it is known what there was before.
     pub(super) fn log(&self, n_writes_max: usize) -> Vec<(Arc<Revision>, Option<Writes>)> {
         let mut budget = Some(n_writes_max);
+        let known: Vec<bool> = self.before_is_known().collect();
         let mut log: Vec<_> = self
             .kept
             .values()
+            .zip(known)
             .rev()
-            .map(|kept| {
-                let writes = kept.writes.clone().filter(|_| kept.after.is_some());
+            .map(|(kept, known)| {
+                let writes = kept.writes.clone().filter(|_| known);
                 budget = writes.as_ref().and_then(|writes| budget?.checked_sub(n_cells(writes)));
                 (Arc::clone(&kept.revision), writes.filter(|_| budget.is_some()))
             })
@@ -243,8 +357,8 @@ impl History {
     /// The registers just before a revision.
     pub(super) fn before(&self, stamp: Stamp) -> Option<Registers> {
         match self.kept.range(..stamp).next_back() {
-            Some((_, kept)) => kept.after.clone(),
-            None => self.forgotten.is_empty().then(Registers::default),
+            Some((before, _)) => self.after(*before),
+            None => self.root.clone(),
         }
     }
 
@@ -252,30 +366,31 @@ impl History {
     pub(super) fn forget_model(&mut self, stamp: Stamp) {
         let is_latest = self.kept.last_key_value().is_some_and(|(last, _)| *last == stamp);
         if let (Some(kept), false) = (self.kept.get_mut(&stamp), is_latest) {
-            let kept = kept.to_mut();
-            (kept.after, kept.model) = (None, None);
+            kept.to_mut().whole = None;
         }
     }
 
-    /// Builds the snapshots from `first` on again, upon what there was before it.
+    /// Takes another's word for what there was before a revision, for all from there on.
     pub(super) fn replay(&mut self, first: Stamp, mut registers: Registers) {
         for (stamp, kept) in self.kept.range(..first) {
             if let Some(writes) = &kept.writes {
                 write_all(&mut registers, *stamp, writes);
             }
         }
+        match self.kept.range_mut(..first).next_back() {
+            Some((_, before)) => {
+                before.to_mut().whole = Some(Whole { registers: registers.clone(), model: None });
+            }
+            None => self.root = Some(registers.clone()),
+        }
         let mut known = Some(registers);
-        for (stamp, kept) in self.kept.range_mut(first..) {
-            known = match (known, &kept.writes) {
-                (Some(mut registers), Some(writes)) => {
-                    write_all(&mut registers, *stamp, writes);
-                    Some(registers)
-                }
-                _ => None,
-            };
-            let kept = kept.to_mut();
-            kept.after = known.clone();
-            kept.model = None;
+        for (n, (stamp, kept)) in self.kept.range_mut(first..).enumerate() {
+            known = known.zip(kept.writes.clone()).map(|(mut registers, writes)| {
+                write_all(&mut registers, *stamp, &writes);
+                registers
+            });
+            let whole = known.clone().filter(|_| (n + 1).is_multiple_of(WHOLE_EVERY));
+            kept.to_mut().whole = whole.map(|registers| Whole { registers, model: None });
         }
     }
 
@@ -324,6 +439,13 @@ impl History {
             open.extend(self.kept.get(&stamp)?.revision.parents.iter().copied().filter(|parent| *parent >= early));
         }
         Some(true)
+    }
+}
+
+impl Kept {
+    /// Whether it is known what there was with it, given whether that is known of what was before.
+    fn follows(&self, before: bool) -> bool {
+        self.whole.is_some() || before && self.writes.is_some()
     }
 }
 

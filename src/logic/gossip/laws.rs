@@ -15,17 +15,17 @@ use crate::{
 
 const AHEAD_MAX: Duration = Duration::from_secs(1);
 
-fn replica(idx: usize) -> Replica {
+pub(super) fn replica(idx: usize) -> Replica {
     Replica::new(name(["r0", "r1", "r2"][idx]), AHEAD_MAX)
 }
 
-fn push(wanted: Model, base: Option<Snapshot>, compare_and_swap: bool) -> Push {
+pub(super) fn push(wanted: Model, base: Option<Snapshot>, compare_and_swap: bool) -> Push {
     Push { wanted, base, compare_and_swap, by: "tester".into(), from: "laws".into(), message: "".into() }
 }
 
 /// What happens to three replicas.
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     /// One makes a revision of edits to what it sees.
     Push(usize, Vec<Edit>),
     /// One makes a revision of edits to what it saw a while ago.
@@ -39,6 +39,10 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
+    steps_up_to(25)
+}
+
+pub(super) fn steps_up_to(n_max: usize) -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => (0..3usize, edits()).prop_map(|(at, edits)| Step::Push(at, edits)),
         1 => (0..3usize, edits()).prop_map(|(at, edits)| Step::PushStale(at, edits)),
@@ -46,25 +50,25 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0..3usize, 0..3usize).prop_map(|(a, b)| Step::Ask(a, b)),
         1 => (0..3usize, 0..3usize).prop_map(|(a, b)| Step::Absorb(a, b)),
     ];
-    vec(step, 1..25)
+    vec(step, 1..n_max)
 }
 
 /// A small world without a network: deltas lie around and are delivered when a step says so.
-struct World {
-    replicas: Vec<Replica>,
-    deltas: Vec<Delta>,
+pub(super) struct World {
+    pub(super) replicas: Vec<Replica>,
+    pub(super) deltas: Vec<Delta>,
     seen: Vec<Snapshot>,
-    now: Time,
+    pub(super) now: Time,
 }
 
 impl World {
-    fn new() -> World {
+    pub(super) fn new() -> World {
         let replicas: Vec<Replica> = (0..3).map(replica).collect();
         let seen = replicas.iter().map(Replica::snapshot).collect();
         World { replicas, deltas: Vec::new(), seen, now: Time::from_ms(1_000_000) }
     }
 
-    fn step(&mut self, step: &Step) {
+    pub(super) fn step(&mut self, step: &Step) {
         self.now = self.now + Duration::from_millis(10);
         match step {
             Step::Push(at, edits) => {
@@ -114,7 +118,7 @@ impl World {
         }
     }
 
-    fn exchange_all(&mut self) {
+    pub(super) fn exchange_all(&mut self) {
         for _ in 0..2 {
             for (a, b) in [(0, 1), (1, 0), (1, 2), (2, 1), (2, 0), (0, 2)] {
                 self.ask(a, b);
@@ -220,27 +224,6 @@ proptest! {
             prop_assert_eq!(newcomer.history().model_at(&revision.id), old.history().model_at(&revision.id));
         }
         prop_assert_eq!(newcomer.history().conflicts().count(), old.history().conflicts().count());
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
-
-    #[test]
-    fn a_newcomer_knows_the_right_model_of_a_revision_or_none(steps in steps(), n_writes in 0..60usize) {
-        let mut world = World::new();
-        steps.iter().for_each(|step| world.step(step));
-        let old = &world.replicas[0];
-        let mut newcomer = replica(2);
-        newcomer.absorb(world.now, old.full_with(n_writes)).unwrap();
-        prop_assert_eq!(newcomer.digest(), old.digest());
-        for revision in old.history().revisions() {
-            if let Some(model) = newcomer.history().model_at(&revision.id) {
-                prop_assert_eq!(Some(model), old.history().model_at(&revision.id), "of {}", &revision.id);
-            }
-        }
-        let latest = old.history().latest().and_then(|latest| newcomer.history().model_at(&latest.id));
-        prop_assert_eq!(latest.as_ref(), old.history().latest().map(|_| old.model()));
     }
 }
 

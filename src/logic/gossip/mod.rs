@@ -24,6 +24,8 @@ pub mod stamp;
 mod view;
 
 #[cfg(test)]
+mod history_laws;
+#[cfg(test)]
 mod laws;
 
 pub use board::Board;

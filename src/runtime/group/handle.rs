@@ -120,6 +120,14 @@ impl GroupHandle {
         .await?
     }
 
+    /// Whether the model of a revision is known here.
+    ///
+    /// # Errors
+    /// When the group has stopped.
+    pub async fn keeps_model(&self, revision: RevisionId) -> Result<bool, PushRefused> {
+        self.call(move |group, _| group.protocol.replica().history().keeps_model(&revision)).await
+    }
+
     /// What differs between two revisions.
     ///
     /// # Errors

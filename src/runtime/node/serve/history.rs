@@ -135,7 +135,7 @@ impl Server {
                 result: in_words(&nodes, verdict, &lost),
                 verdict,
                 overwritten: lost,
-                kept: self.group.model_at(revision.id.clone()).await.is_ok(),
+                kept: self.group.keeps_model(revision.id.clone()).await.map_err(stopped)?,
             });
         }
         Ok(entries)
