@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal, Write};
 
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
 
-pub use logs::{Logs, Record, Slice};
+pub use logs::{Logs, Record, Slice, Whose};
 pub use metrics::{Counter, Gauge, Metrics};
 
 /// How log lines look.

@@ -125,7 +125,7 @@ pub const KEYS: &[Key] = &[
         "\"auto\"",
         "How log lines look: human, json, or auto (human on a terminal, JSON lines elsewhere).",
     ),
-    key("log.kept", Takes::Count, "10000", "Log records kept in memory for `enact logs`."),
+    key("log.kept", Takes::Count, "10000", "Log records kept in memory for `enact logs`; at most 4 MiB of them."),
     key(
         "limits.step",
         Takes::Duration,
@@ -157,7 +157,6 @@ pub const KEYS: &[Key] = &[
         "\"1s\"",
         "A node that is silent for this long counts as gone; below 500ms a busy machine loses nodes for nothing.",
     ),
-    key("history.kept", Takes::Count, "200", "Revisions of the model that are kept for history, diff and rollback."),
     unset(
         "metrics.listen",
         Takes::Text,

@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tracing::{
-    Event, Subscriber,
+    Event, Level, Subscriber,
     field::{Field, Visit},
     span,
 };
@@ -22,6 +22,9 @@ use crate::{
 
 /// The longest text kept of one field: a component that logs a file must not fill the memory.
 const TEXT_MAX_BYTES: usize = 4096;
+
+/// What all records may take in memory, however many are to be kept: a usual one takes some 300 bytes.
+const RING_MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// A log record as it is kept in memory and read with `logs`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,9 +72,52 @@ struct Shared {
 
 #[derive(Default)]
 struct Ring {
-    records: VecDeque<Record>,
-    /// The number of the next record; the oldest one kept is `next - records.len()`.
+    lines: VecDeque<Line>,
+    /// The number of the next record; the oldest one kept is `next - lines.len()`.
     next: u64,
+    /// What the lines take.
+    n_bytes: usize,
+}
+
+/// A record as it lies in the ring: what many have in common is shared.
+#[derive(Clone)]
+struct Line {
+    at: Time,
+    level: Level,
+    target: &'static str,
+    whose: Whose,
+    message: Box<str>,
+    fields: Box<[(&'static str, Value)]>,
+}
+
+/// Whose a record is: that of the innermost span that says so.
+#[derive(Clone, Debug, Default)]
+pub struct Whose {
+    /// The node in whose span it was said.
+    pub node: Option<Arc<str>>,
+    /// The instance in whose span it was said.
+    pub instance: Option<Arc<str>>,
+}
+
+impl Line {
+    /// What it takes in memory, about.
+    fn n_bytes(&self) -> usize {
+        let texts = self.fields.iter().filter_map(|(_, value)| value.as_str()).map(str::len).sum::<usize>();
+        size_of::<Line>() + self.message.len() + size_of_val(&*self.fields) + texts
+    }
+
+    fn to_record(&self) -> Record {
+        let owned = |name: &Option<Arc<str>>| name.as_deref().map(str::to_owned);
+        Record {
+            at: self.at,
+            level: self.level.as_str().to_ascii_lowercase(),
+            target: self.target.to_owned(),
+            node: owned(&self.whose.node),
+            instance: owned(&self.whose.instance),
+            message: self.message.clone().into(),
+            fields: self.fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        }
+    }
 }
 
 impl fmt::Debug for Logs {
@@ -92,35 +138,38 @@ impl Logs {
     }
 
     /// Keeps a record.
-    pub fn push(&self, record: Record) {
+    fn push(&self, line: Line) {
         let mut ring = self.ring();
-        ring.records.push_back(record);
+        ring.n_bytes += line.n_bytes();
+        ring.lines.push_back(line);
         ring.next += 1;
-        if ring.records.len() > self.0.n_kept {
-            ring.records.pop_front();
+        while ring.lines.len() > self.0.n_kept || ring.n_bytes > RING_MAX_BYTES {
+            let Some(oldest) = ring.lines.pop_front() else { break };
+            ring.n_bytes -= oldest.n_bytes();
         }
         drop(ring);
         self.0.news.notify_waiters();
     }
 
-    /// Reads up to `n` records for which `wanted` holds: from the cursor on, or without one the last `n`.
-    pub fn read(&self, cursor: Option<u64>, n: usize, wanted: impl Fn(&Record) -> bool) -> Slice {
+    /// Reads up to `n` records of those that are `wanted`: from the cursor on, or without one the last `n`.
+    pub fn read(&self, cursor: Option<u64>, n: usize, wanted: impl Fn(&Whose) -> bool) -> Slice {
         let ring = self.ring();
-        let oldest = ring.next - ring.records.len() as u64;
+        let oldest = ring.next - ring.lines.len() as u64;
         let Some(cursor) = cursor else {
-            let mut records: Vec<Record> = ring.records.iter().rev().filter(|r| wanted(r)).take(n).cloned().collect();
+            let last = ring.lines.iter().rev().filter(|line| wanted(&line.whose)).take(n);
+            let mut records: Vec<Record> = last.map(Line::to_record).collect();
             records.reverse();
             return Slice { records, next: ring.next, n_missed: 0 };
         };
         let start = cursor.clamp(oldest, ring.next);
         let mut slice = Slice { records: Vec::new(), next: start, n_missed: oldest.saturating_sub(cursor) };
-        for record in ring.records.iter().skip((start - oldest) as usize) {
+        for line in ring.lines.iter().skip((start - oldest) as usize) {
             if slice.records.len() == n {
                 break;
             }
             slice.next += 1;
-            if wanted(record) {
-                slice.records.push(record.clone());
+            if wanted(&line.whose) {
+                slice.records.push(line.to_record());
             }
         }
         slice
@@ -142,20 +191,15 @@ impl Logs {
 
 struct Keep(Logs);
 
-/// Whose span it is, kept with the span.
-#[derive(Clone, Default)]
-struct Whose {
-    node: Option<String>,
-    instance: Option<String>,
-}
-
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Keep {
     fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id, ctx: Context<'_, S>) {
         let mut fields = Fields::default();
         attributes.record(&mut fields);
         if let Some(span) = ctx.span(id) {
-            let text =
-                |field: &str| fields.0.get(field).map(|value| value.as_str().map_or(value.to_string(), Into::into));
+            let text = |field: &str| {
+                let value = fields.0.iter().find(|(name, _)| *name == field).map(|(_, value)| value);
+                value.map(|value| value.as_str().map_or_else(|| value.to_string().into(), Into::into))
+            };
             let whose = Whose { node: text("node"), instance: text("instance") };
             if whose.node.is_some() || whose.instance.is_some() {
                 span.extensions_mut().insert(whose);
@@ -173,30 +217,31 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Keep {
                 whose.instance = whose.instance.or_else(|| outer.instance.clone());
             }
         }
-        let message = match fields.0.remove("message") {
+        let Fields(mut fields) = fields;
+        let message = fields.iter().position(|(name, _)| *name == "message").map(|idx| fields.remove(idx).1);
+        let message = match message {
             Some(Value::String(text)) => text,
             Some(other) => other.to_string(),
             None => String::new(),
         };
-        self.0.push(Record {
+        self.0.push(Line {
             at: clock::now(),
-            level: event.metadata().level().as_str().to_ascii_lowercase(),
-            target: event.metadata().target().to_owned(),
-            node: whose.node,
-            instance: whose.instance,
-            message,
-            fields: fields.0,
+            level: *event.metadata().level(),
+            target: event.metadata().target(),
+            whose,
+            message: message.into(),
+            fields: fields.into(),
         });
     }
 }
 
 /// Gathers the fields of a span or event as values.
 #[derive(Default)]
-struct Fields(BTreeMap<String, Value>);
+struct Fields(Vec<(&'static str, Value)>);
 
 impl Fields {
     fn put(&mut self, field: &Field, value: impl Into<Value>) {
-        self.0.insert(field.name().to_owned(), value.into());
+        self.0.push((field.name(), value.into()));
     }
 
     fn text(&mut self, field: &Field, mut text: String) {
@@ -236,15 +281,8 @@ mod tests {
     use super::*;
 
     fn say(logs: &Logs, text: &str) {
-        logs.push(Record {
-            at: Time(0),
-            level: "info".into(),
-            target: "test".into(),
-            node: None,
-            instance: None,
-            message: text.into(),
-            fields: BTreeMap::new(),
-        });
+        let (level, whose) = (Level::INFO, Whose { node: Some(text.into()), instance: None });
+        logs.push(Line { at: Time(0), level, target: "test", whose, message: text.into(), fields: Box::default() });
     }
 
     fn texts(slice: &Slice) -> Vec<&str> {
@@ -261,9 +299,19 @@ mod tests {
         assert_eq!((texts(&last), last.next), (vec!["d", "e"], 5));
         let slow = logs.read(Some(0), 2, |_| true);
         assert_eq!((texts(&slow), slow.next, slow.n_missed), (vec!["c", "d"], 4, 2));
-        let only_e = logs.read(Some(3), 9, |record| record.message == "e");
+        let only_e = logs.read(Some(3), 9, |whose| whose.node.as_deref() == Some("e"));
         assert_eq!((texts(&only_e), only_e.next), (vec!["e"], 5));
         assert_eq!(logs.read(Some(99), 9, |_| true).next, 5);
+    }
+
+    #[test]
+    fn long_records_make_room_sooner() {
+        let logs = Logs::new(10_000);
+        let n_said = 2 * RING_MAX_BYTES / TEXT_MAX_BYTES;
+        (0..n_said).for_each(|_| say(&logs, &"x".repeat(TEXT_MAX_BYTES)));
+        let ring = logs.ring();
+        assert_eq!(ring.n_bytes, ring.lines.iter().map(Line::n_bytes).sum::<usize>());
+        assert!(ring.n_bytes <= RING_MAX_BYTES && ring.lines.len() > n_said / 3, "{} bytes", ring.n_bytes);
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(crate) struct Server {
     group: GroupHandle,
     options: Rc<Options>,
     listen: Vec<String>,
-    taps: RefCell<stream::Taps>,
+    taps: Rc<RefCell<stream::Taps>>,
     /// The peers that metrics were shown of.
     shown: RefCell<BTreeSet<NodeName>>,
 }
@@ -42,7 +42,7 @@ pub(crate) struct Server {
 impl Server {
     /// A server for a node that has joined its group.
     pub(super) fn new(world: Rc<World>, group: GroupHandle, options: Rc<Options>, listen: Vec<String>) -> Rc<Server> {
-        Rc::new(Server { world, group, options, listen, taps: RefCell::default(), shown: RefCell::default() })
+        Rc::new(Server { world, group, options, listen, taps: Rc::default(), shown: RefCell::default() })
     }
 
     /// Answers what comes in until the router closes.

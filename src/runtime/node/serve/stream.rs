@@ -7,7 +7,10 @@ use tokio::time::timeout;
 
 use super::{Server, not_found, relay};
 use crate::{
-    io::{clock::Stopwatch, telemetry::Record},
+    io::{
+        clock::Stopwatch,
+        telemetry::{Record, Whose},
+    },
     runtime::{
         channel::{Loss, Tap, Tapped},
         instance::{Failure, Message},
@@ -27,6 +30,9 @@ const TAPS_MAX: usize = 64;
 
 /// How long other nodes may keep a question for what passed there.
 const THERE_WAIT: Duration = Duration::from_millis(200);
+
+/// A tap that nobody has read for so long is left, and ended.
+const TAP_LEFT: Duration = WAIT_MAX.saturating_mul(2);
 
 /// How often an open tap is looked at while its reader waits.
 const TAP_PERIOD: Duration = Duration::from_millis(20);
@@ -81,9 +87,9 @@ impl Server {
             LogsFrom::Node(_) => None,
             LogsFrom::Instance(path) => Some(path.to_string()),
         };
-        let wanted = |record: &Record| {
-            record.node.as_deref().is_none_or(|node| node == me)
-                && instance.as_deref().is_none_or(|instance| record.instance.as_deref() == Some(instance))
+        let wanted = |whose: &Whose| {
+            whose.node.as_deref().is_none_or(|node| node == me)
+                && instance.as_deref().is_none_or(|instance| whose.instance.as_deref() == Some(instance))
         };
         let watch = Stopwatch::start();
         loop {
@@ -201,7 +207,6 @@ impl Server {
         let others = senders.filter(|node| !only_here && *node != self.world.me);
         let there: BTreeMap<NodeName, Option<u64>> = others.map(|node| (node, None)).collect();
         let mut taps = self.taps.borrow_mut();
-        taps.open.retain(|_, open| open.read.elapsed() < WAIT_MAX * 2);
         if taps.open.len() >= TAPS_MAX {
             return Err(ApiError::new(ErrorCode::Refused, format!("{TAPS_MAX} taps are open already")));
         }
@@ -210,6 +215,7 @@ impl Server {
         let open =
             OpenTap { channel: channel.clone(), here, there: Rc::new(RefCell::new(there)), read: Stopwatch::start() };
         taps.open.insert(id, open);
+        actix_rt::spawn(end_when_left(self.taps.clone(), id));
         Ok(id)
     }
 
@@ -225,6 +231,18 @@ impl Server {
         }
         let value = answer.to_value().map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
         Ok(Some(value))
+    }
+}
+
+/// Ends a tap that nobody reads any more: its channel would copy each message for it.
+async fn end_when_left(taps: Rc<RefCell<Taps>>, id: u64) {
+    loop {
+        let unread = taps.borrow().open.get(&id).map(|open| open.read.elapsed());
+        match unread {
+            None => return,
+            Some(unread) if unread >= TAP_LEFT => drop(taps.borrow_mut().open.remove(&id)),
+            Some(unread) => tokio::time::sleep(TAP_LEFT - unread).await,
+        }
     }
 }
 
