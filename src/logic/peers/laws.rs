@@ -106,6 +106,21 @@ fn greetings_of_peers_that_nobody_sees_cost_only_so_much() {
 }
 
 #[test]
+fn peers_that_the_network_makes_up_cost_only_so_much() {
+    let (mut a, mut effects) = (member("a", 1), Vec::new());
+    for n in 0..3 * SILENT_MAX {
+        a.saw(at_ms(300), sighting(&format!("b{n}"), 2, "g"), &mut effects);
+    }
+    let n_links = |effects: &[Effect]| effects.iter().filter(|effect| matches!(effect, Effect::Open { .. })).count();
+    assert_eq!(n_links(&effects), SILENT_MAX);
+    // When one of them is gone, there is room for the next.
+    a.vanished(at_ms(400), &sighting("b7", 2, "g").address, &mut effects);
+    effects.clear();
+    a.saw(at_ms(500), sighting("c", 3, "g"), &mut effects);
+    assert_eq!(n_links(&effects), 1);
+}
+
+#[test]
 fn other_groups_and_protocols_are_refused_and_told_once() {
     let (mut a, mut effects) = (member("a", 1), Vec::new());
     for _ in 0..3 {

@@ -31,6 +31,13 @@ const REFUSED_MAX: usize = 1024;
 /// made up by a stranger, have to greet again.
 const UNSEEN_MAX: usize = 64;
 
+/// Peers that the network shows and that are not up: far more than start at once. A link to each costs a thread, and a stranger can
+/// make up any number of them. Those beyond are let in when others of them are gone, or by greeting.
+const SILENT_MAX: usize = 1024;
+
+/// Others of our name that are remembered while we join: one is enough to be refused.
+const RIVALS_MAX: usize = 64;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Joining { until: Time },
@@ -100,6 +107,10 @@ impl Peers {
             return self.saw_our_name(now, them, effects);
         }
         if self.me.peer.role == Role::Console && them.peer.role == Role::Console {
+            return;
+        }
+        let silent = || self.entries.values().filter(|entry| !matches!(entry.state, State::Up { .. })).count();
+        if !self.entries.contains_key(&them.address) && silent() >= SILENT_MAX {
             return;
         }
         let entry = self.entry(now, them.address.clone(), them.peer, effects);
@@ -284,6 +295,7 @@ impl Peers {
 
     fn saw_our_name(&mut self, now: Time, them: Sighting, effects: &mut Vec<Effect>) {
         match self.phase {
+            Phase::Joining { .. } if self.rivals.len() >= RIVALS_MAX => {}
             Phase::Joining { .. } => {
                 self.rivals.insert(them.address.clone(), now);
                 effects.push(self.greeting(them.address, 0, 0, true));
