@@ -45,8 +45,6 @@ pub struct Config {
     pub workers: usize,
     /// Bounds and time limits.
     pub limits: Limits,
-    /// How many revisions of the model are kept.
-    pub revisions_kept: usize,
     /// Where metrics are served for Prometheus, as `HOST:PORT`; `None` is nowhere.
     pub metrics: Option<String>,
     /// What a console does.
@@ -141,7 +139,6 @@ impl Config {
                 probation: read.duration("limits.probation"),
                 suspect: read.duration("limits.suspect"),
             },
-            revisions_kept: read.count("history.kept"),
             metrics: read.text("metrics.listen"),
             console: Console { search: read.duration("console.search"), wait: read.duration("console.wait") },
         };

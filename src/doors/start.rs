@@ -104,7 +104,6 @@ pub(super) fn options(config: &Config, version: &str) -> Result<Options, Failure
         },
         scrape: config.metrics.clone(),
         probation: config.limits.probation,
-        history_max: config.revisions_kept,
         version: version.to_owned(),
         logs: None,
         metrics: Metrics::default(),

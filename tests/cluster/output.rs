@@ -89,7 +89,7 @@ fn what_asks_nobody_works_without_a_node() {
         setting["origin"].as_str().unwrap_or_default().to_owned()
     };
     assert!(origin("group").contains("ENACT_GROUP"), "{shown:#}");
-    assert!(origin("history.kept").contains("enact.toml"), "{shown:#}");
+    assert!(origin("log.kept").contains("enact.toml"), "{shown:#}");
     assert!(group.run(&["explain", "exit"]).ok().stdout.contains("rolled back"));
     assert!(group.run(&["explain", "E0203"]).ok().stdout.contains("E0203"));
     assert!(group.run(&["explain", "bind"]).ok().stdout.contains("bind"));

@@ -1,7 +1,7 @@
 //! The store: what a node must not forget, in one file of its data directory.
 //!
-//! Who it is and how often it was started; the revisions of the model with who, when and why; the revision that last ran well;
-//! the plan under way; the states of its components; what its groups know. A call that writes returns when the bytes are safe on
+//! Who it is and how often it was started; the revision that last ran well; the plan under way; the states of its components; what
+//! its groups know, the history of revisions with it. A call that writes returns when the bytes are safe on
 //! the disk, unless it says otherwise. All calls block: make them from a thread that may wait, never from an arbiter.
 //!
 //! Each value is sealed with a hash, so that a damaged file is noticed before anything starts from it.
@@ -12,7 +12,6 @@ mod error;
 mod identity;
 mod plans;
 mod registers;
-mod revisions;
 mod sequence;
 mod states;
 #[cfg(test)]
@@ -34,14 +33,11 @@ pub use plans::UnderWay;
 pub use states::State;
 pub use trials::Trials;
 
-use self::{error::Fault, revisions::Latest, sequence::Sequence};
+use self::{error::Fault, sequence::Sequence};
 use crate::{io::engine::codec, words::Time};
 
 /// The name of the file in the data directory.
 pub const FILE_NAME: &str = "enact.redb";
-
-/// How many revisions are kept unless the configuration says otherwise. A delta is some hundred bytes, so a thousand cost little.
-pub const KEEP_REVISIONS: usize = 1000;
 
 /// The version of the tables and of what is in them.
 const SCHEMA: u32 = 1;
@@ -61,8 +57,6 @@ pub struct Store {
     path: Option<PathBuf>,
     /// None between a failed write and the next call, which opens the file again.
     database: Mutex<Option<Database>>,
-    latest: Mutex<Option<Latest>>,
-    keep_revisions: usize,
     /// How many writes there were; says when the file has lost some.
     sequence: Sequence,
     damage: Option<Damage>,
@@ -129,8 +123,6 @@ impl Store {
             sequence: Sequence::beside(path.as_deref()),
             path,
             database: Mutex::new(Some(database)),
-            latest: Mutex::new(None),
-            keep_revisions: KEEP_REVISIONS,
             damage: None,
         };
         let said = store.sequence.said();
@@ -145,20 +137,12 @@ impl Store {
             // Made here, so that reading finds all of them.
             plans::make_tables(txn)?;
             registers::make_tables(txn)?;
-            revisions::make_tables(txn)?;
             states::make_tables(txn)?;
             trials::make_tables(txn)?;
             Ok(found)
         })?;
         store.damage = (said > found).then(|| Damage::Lost { n_writes: said - found });
         Ok(store)
-    }
-
-    /// Keeps that many revisions, at least one. Takes effect with the next revision.
-    #[must_use]
-    pub fn keeping(mut self, n_revisions: usize) -> Store {
-        self.keep_revisions = n_revisions.max(1);
-        self
     }
 
     /// The file, when it is not in memory.

@@ -3,32 +3,27 @@
 use redb::ReadableTable;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    META, Store, StoreError,
-    error::Fault,
-    get, put,
-    revisions::{knows, model_of},
-    seal, trials, unseal,
-};
+use super::{META, Store, StoreError, error::Fault, get, put, seal, trials, unseal};
 use crate::{
     logic::{
         gossip::RevisionId,
-        plan::{self, Outcome, Plan, Record},
+        plan::{Outcome, Plan, Record},
     },
-    model::Model,
-    words::{NodeName, Time},
+    words::Time,
 };
 
 const PLAN: &str = "plan";
-/// The revisions that the plan under way leads from and to; not dropped from the history.
-pub(super) const PLAN_ENDS: &str = "plan-ends";
+/// The revisions that the plan under way leads from and to.
+const PLAN_ENDS: &str = "plan-ends";
 const RECORDS: redb::TableDefinition<'_, u64, &[u8]> = redb::TableDefinition::new("plan-records");
 
 /// A plan that had begun when the process ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UnderWay {
-    /// The plan.
-    pub plan: Plan,
+    /// The plan; `None` of a very large one.
+    pub plan: Option<Plan>,
+    /// How many steps it has.
+    pub n_steps: usize,
     /// What ran before; `None` for nothing.
     pub from: Option<RevisionId>,
     /// What was to run.
@@ -37,24 +32,12 @@ pub struct UnderWay {
     pub records: Vec<Record>,
 }
 
-/// From this many steps on a plan is not written itself: ten thousand new instances would be 2 MB and 15 ms.
+/// From this many steps on a plan is not written itself, only between which revisions it leads and how long it is: ten thousand
+/// new instances would be 2 MB and 15 ms.
 const STEPS_MAX: usize = 4096;
 
-#[derive(Serialize)]
-enum Written<'a> {
-    Whole(&'a Plan),
-    Follows(&'a NodeName),
-}
-
-#[derive(Deserialize)]
-enum Read {
-    Whole(Plan),
-    Follows(NodeName),
-}
-
 impl Store {
-    /// Writes a plan ahead ([`Record::Began`]). It replaces the one before. Of a very large plan between two revisions that
-    /// are known only these are written: it follows from them. Counts as a trial of the revision that it leads to.
+    /// Writes a plan ahead ([`Record::Began`]). It replaces the one before. Counts as a trial of the revision that it leads to.
     ///
     /// # Errors
     /// When the store cannot be written; nothing may be done of the plan then.
@@ -66,10 +49,8 @@ impl Store {
         now: Time,
     ) -> Result<(), StoreError> {
         self.write(|txn| {
-            let follows = plan.steps.len() > STEPS_MAX
-                && to.is_some()
-                && [from, to].into_iter().flatten().try_fold(true, |all, id| Ok::<_, Fault>(all && knows(txn, id)?))?;
-            put(txn, PLAN, &if follows { Written::Follows(&plan.node) } else { Written::Whole(plan) })?;
+            let n_steps = plan.steps.len();
+            put(txn, PLAN, &(n_steps, (n_steps <= STEPS_MAX).then_some(plan)))?;
             put(txn, PLAN_ENDS, &(from, to))?;
             txn.open_table(RECORDS)?.retain(|_, _| false)?;
             to.map_or(Ok(()), |to| trials::count(txn, to, now))
@@ -105,28 +86,16 @@ impl Store {
     pub fn under_way(&self) -> Result<Option<UnderWay>, StoreError> {
         self.read(|txn| {
             let meta = txn.open_table(META)?;
-            let Some(written) = get(&meta, PLAN)? else { return Ok(None) };
+            let Some((n_steps, plan)) = get::<(usize, Option<Plan>)>(&meta, PLAN)? else { return Ok(None) };
             let (from, to): (Option<RevisionId>, Option<RevisionId>) = get(&meta, PLAN_ENDS)?.unwrap_or_default();
-            let plan = match written {
-                Read::Whole(plan) => plan,
-                Read::Follows(node) => {
-                    let model = |id: &Option<RevisionId>| match id {
-                        Some(id) => {
-                            model_of(txn, id)?.ok_or_else(|| Fault::Damaged(format!("revision {id} is missing")))
-                        }
-                        None => Ok(Model::default()),
-                    };
-                    plan::plan(&model(&from)?, &model(&to)?, &node)
-                }
-            };
-            if !plan.is_sound() {
+            if plan.as_ref().is_some_and(|plan| !plan.is_sound()) {
                 return Err(Fault::Damaged("the plan under way contradicts itself".to_owned()));
             }
             let mut records = vec![Record::Began];
             for entry in txn.open_table(RECORDS)?.iter()? {
                 records.push(unseal(entry?.1.value(), "a record of the plan under way")?);
             }
-            Ok(Some(UnderWay { plan, from, to, records }))
+            Ok(Some(UnderWay { plan, n_steps, from, to, records }))
         })
     }
 

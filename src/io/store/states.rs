@@ -59,18 +59,40 @@ impl Store {
         })
     }
 
-    /// Forgets the states of components that are gone, or whose state was fetched by the node they moved to.
+    /// Forgets states of components that live no more: those that were taken up to a time, and the oldest beyond a number. Says whose.
     ///
     /// # Errors
-    /// When the store cannot be written.
-    pub fn forget_states(&self, ids: &[ComponentId]) -> Result<(), StoreError> {
-        self.write(|txn| {
-            let mut table = txn.open_table(STATES)?;
-            for id in ids {
-                table.remove(id.0)?;
+    /// When the store cannot be read or written.
+    pub fn forget_gone(
+        &self,
+        lives: impl Fn(ComponentId) -> bool,
+        until: Time,
+        n_max: usize,
+    ) -> Result<Vec<ComponentId>, StoreError> {
+        let mut gone = self.read(|txn| {
+            let mut gone = Vec::new();
+            for entry in txn.open_table(STATES)?.iter()? {
+                let (id, bytes) = entry?;
+                let id = ComponentId(id.value());
+                if !lives(id) {
+                    gone.push((unseal::<State>(bytes.value(), "the state of a component")?.taken, id));
+                }
             }
-            Ok(())
-        })
+            Ok(gone)
+        })?;
+        gone.sort_unstable_by(|a, b| b.cmp(a));
+        let n_kept = gone.partition_point(|(taken, _)| *taken > until).min(n_max);
+        let forgotten: Vec<ComponentId> = gone.drain(n_kept..).map(|(_, id)| id).collect();
+        if !forgotten.is_empty() {
+            self.write(|txn| {
+                let mut table = txn.open_table(STATES)?;
+                for id in &forgotten {
+                    table.remove(id.0)?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(forgotten)
     }
 
     /// Whose states are kept.

@@ -2,19 +2,15 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use proptest::{collection::vec, prelude::*};
 use tempfile::TempDir;
 
 use super::*;
 use crate::{
     logic::{
-        gossip::{Origin, Revision, RevisionId, Stamp, StateDigest},
+        gossip::RevisionId,
         plan::{self, Outcome, Record, Way},
     },
-    model::{
-        ComponentId, Model,
-        testing::{edited, edits, models, name},
-    },
+    model::{ComponentId, Model, testing::name},
     words::{GroupName, Namespace, NodeName, Time, TypeRef},
 };
 
@@ -24,21 +20,6 @@ pub(super) fn node(text: &str) -> NodeName {
 
 pub(super) fn id(number: u64) -> RevisionId {
     RevisionId { number, origin: node("n0") }
-}
-
-fn revision(number: u64) -> Revision {
-    Revision {
-        id: id(number),
-        stamp: Stamp::new(number << 32, Origin::of(&node("n0"))),
-        previous: None,
-        parents: vec![],
-        by: "ana".into(),
-        from: "console".into(),
-        message: format!("the change number {number}").into(),
-        rolls_back_to: None,
-        n_changes: 1,
-        digest: StateDigest(u128::from(number)),
-    }
 }
 
 pub(super) fn state(bytes: &[u8]) -> State {
@@ -76,62 +57,6 @@ fn a_node_is_one_incarnation_older_at_each_start() {
     assert_eq!(store.identity().unwrap().unwrap().incarnation, 1002);
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 10, ..ProptestConfig::default() })]
-
-    #[test]
-    fn every_revision_gives_its_model_back(first in models(), changes in vec(edits(), 1..80), reopen in any::<bool>()) {
-        let dir = TempDir::new().unwrap();
-        let mut store = Store::open(dir.path()).unwrap();
-        let mut model = first;
-        let mut all = BTreeMap::new();
-        for (number, edits) in changes.iter().enumerate() {
-            model = edited(model, edits);
-            store.add_revision(&revision(number as u64), &model).unwrap();
-            all.insert(number as u64, model.clone());
-            if reopen && number % 7 == 3 {
-                drop(store);
-                store = Store::open(dir.path()).unwrap();
-            }
-        }
-        for (number, model) in &all {
-            prop_assert_eq!(store.model(&id(*number)).unwrap(), Some(model.clone()));
-        }
-        let newest = store.newest().unwrap().unwrap();
-        prop_assert_eq!(newest, (revision(all.len() as u64 - 1), model));
-        let told: Vec<u64> = store.revisions(3).unwrap().iter().map(|revision| revision.id.number).collect();
-        let expected: Vec<u64> = all.keys().rev().take(3).copied().collect();
-        prop_assert_eq!(told, expected, "the newest first");
-    }
-}
-
-#[test]
-fn the_history_is_bounded_but_keeps_what_a_way_back_needs() {
-    let store = Store::in_memory().unwrap().keeping(5);
-    let models: Vec<Model> = (0..200u64)
-        .map(|number| {
-            let mut model = Model::default();
-            model.repositories.insert(number.to_string().into());
-            model
-        })
-        .collect();
-    for (number, model) in models.iter().enumerate() {
-        store.add_revision(&revision(number as u64), model).unwrap();
-        if number == 10 {
-            store.begin(&a_plan(), Some(&id(9)), Some(&id(10)), Time(0)).unwrap();
-        }
-    }
-    let kept = store.revisions(usize::MAX).unwrap();
-    assert!(kept.len() < 5 + 2 * 64, "{} are kept", kept.len());
-    for number in 195..200 {
-        assert_eq!(store.model(&id(number)).unwrap().as_ref(), Some(&models[number as usize]));
-    }
-    assert_eq!(store.model(&id(9)).unwrap().as_ref(), Some(&models[9]));
-    assert_eq!(store.model(&id(100)).unwrap(), None);
-    store.add_revision(&revision(199), &models[0]).unwrap();
-    assert_eq!(store.model(&id(199)).unwrap().as_ref(), Some(&models[199]), "a revision never changes");
-}
-
 #[test]
 fn a_plan_that_a_crash_ended_is_found_and_one_that_is_through_is_not() {
     let (dir, copy) = (TempDir::new().unwrap(), TempDir::new().unwrap());
@@ -152,7 +77,7 @@ fn a_plan_that_a_crash_ended_is_found_and_one_that_is_through_is_not() {
     let copy = TempDir::new().unwrap();
     let after_crash = crashed(&store, copy.path()).under_way().unwrap().unwrap();
     assert_eq!(after_crash.records, [Record::Began, Record::Passed(rank), Record::Turned(failure.clone())]);
-    assert_eq!((after_crash.plan, after_crash.from, after_crash.to), (plan, None, Some(id(1))));
+    assert_eq!((after_crash.plan, after_crash.from, after_crash.to), (Some(plan), None, Some(id(1))));
     assert_eq!(plan::resumes(&after_crash.records), Way::Undo);
 
     let outcome = Outcome::RolledBack(failure);
@@ -164,31 +89,14 @@ fn a_plan_that_a_crash_ended_is_found_and_one_that_is_through_is_not() {
 }
 
 #[test]
-fn a_very_large_plan_follows_from_its_revisions() {
-    let dir = TempDir::new().unwrap();
-    let store = Store::open(dir.path()).unwrap();
-    let type_ref = state(&[]).type_ref;
-    let components = (0..3000u64).map(|k| {
-        let component = crate::model::Component {
-            id: ComponentId(k + 1),
-            instance: crate::model::Instance::of(type_ref.clone()),
-            ..Default::default()
-        };
-        (name::<crate::words::ComponentName>(&format!("c{k}")), crate::model::Shared::new(component))
-    });
-    let own = crate::model::Node { components: components.collect(), ..Default::default() };
-    let mut wanted = Model::default();
-    wanted.nodes.insert(node("n0"), own.into());
-    let wanted = wanted.indexed();
-    let plan = plan::plan(&Model::default(), &wanted, &node("n0"));
-    assert!(plan.steps.len() > 4096);
+fn of_a_very_large_plan_only_its_length_is_written() {
+    let mut plan = a_plan();
+    let step = plan.steps[0].clone();
+    plan.steps = (0..5000).map(|_| step.clone()).collect();
+    let store = Store::in_memory().unwrap();
     store.begin(&plan, None, Some(&id(7)), Time(0)).unwrap();
-    assert_eq!(store.under_way().unwrap().unwrap().plan, plan, "written whole, for the revision is not known");
-    store.add_revision(&revision(7), &wanted).unwrap();
-    store.begin(&plan, None, Some(&id(7)), Time(0)).unwrap();
-    drop(store);
-    let store = Store::open(dir.path()).unwrap();
-    assert_eq!(store.under_way().unwrap().unwrap().plan, plan);
+    let under_way = store.under_way().unwrap().unwrap();
+    assert_eq!((under_way.plan, under_way.n_steps, under_way.to), (None, 5000, Some(id(7))));
 }
 
 #[test]
@@ -220,7 +128,7 @@ fn a_trial_counts_until_its_revision_has_run_well_or_the_node_has_ended_in_order
 }
 
 #[test]
-fn a_state_is_kept_until_it_is_superseded_or_fetched() {
+fn a_state_is_kept_until_it_is_superseded() {
     let dir = TempDir::new().unwrap();
     let store = Store::open(dir.path()).unwrap();
     let (a, b) = (ComponentId(1), ComponentId(2));
@@ -230,9 +138,24 @@ fn a_state_is_kept_until_it_is_superseded_or_fetched() {
     drop(store);
     let store = Store::open(dir.path()).unwrap();
     assert_eq!(store.states().unwrap(), [(a, moving), (b, state(b"two"))]);
-    store.forget_states(&[a]).unwrap();
-    assert_eq!(store.state(a).unwrap(), None);
-    assert_eq!(store.state(b).unwrap(), Some(state(b"two")));
+}
+
+#[test]
+fn states_of_what_is_gone_are_forgotten_after_a_time_and_beyond_a_number() {
+    let store = Store::in_memory().unwrap();
+    let states: Vec<_> = (0..20).map(|n| (ComponentId(n), State { taken: Time(n), ..state(b"one") })).collect();
+    store.put_states(&states).unwrap();
+    let lives = |id: ComponentId| id.0.is_multiple_of(2);
+    let forget = |until, n_max| {
+        let mut ids: Vec<u64> = store.forget_gone(lives, Time(until), n_max).unwrap().iter().map(|id| id.0).collect();
+        ids.sort_unstable();
+        ids
+    };
+    assert_eq!(forget(0, 10), Vec::<u64>::new());
+    assert_eq!(forget(5, 10), [1, 3, 5]);
+    assert_eq!(forget(0, 4), [7, 9, 11], "the newest stay");
+    let left: Vec<u64> = store.state_ids().unwrap().iter().map(|id| id.0).collect();
+    assert_eq!(left, [0, 2, 4, 6, 8, 10, 12, 13, 14, 15, 16, 17, 18, 19], "what lives stays, however old");
 }
 
 #[test]

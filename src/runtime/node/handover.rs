@@ -143,8 +143,8 @@ pub(super) async fn restore(
         StateFrom::Move { from } => match fetch(world, subject.id, from, limit / FETCH_SHARE).await? {
             Some(state) => {
                 // A crash of this node must not lose what the other has given away.
-                let (id, own) = (subject.id, State { hand_over: None, ..state.clone() });
-                if let Err(cause) = world.disk.run(move |store| store.put_state(id, &own)).await {
+                let own = State { hand_over: None, ..state.clone() };
+                if let Err(cause) = world.states.put(subject.id, own).await {
                     tracing::warn!(instance = %subject.path, cause, "the state that came with it is not on disk yet");
                 }
                 Some(state)

@@ -17,7 +17,7 @@ use super::{
     options::Options,
     poison, scrape,
     serve::{self, Server},
-    steps_back, supervise,
+    states, steps_back, supervise,
     world::World,
 };
 use crate::{
@@ -130,7 +130,6 @@ pub fn run_then(
         Some(directory) => Store::open_or_set_aside(directory, clock::now())?,
         None => Store::in_memory()?,
     };
-    let store = store.keeping(options.history_max);
     let identity = store.take_up(&options.name, clock::now())?;
     let me = Peer { name: options.name.clone(), incarnation: identity.incarnation, role: Role::Node };
     let router = start_engine(&mut options, me)?;
@@ -232,6 +231,7 @@ async fn lead(
     actix_rt::spawn(note_peers(world.clone(), router.clone()));
     actix_rt::spawn(disk::heal(world.clone()));
     actix_rt::spawn(hosted::look_after(world.clone(), options.limits.step));
+    actix_rt::spawn(states::forget(world.clone()));
     actix_rt::spawn(supervise::checkpoints(world.clone(), options.checkpoint, options.limits.step));
     if !options.probation.is_zero() {
         actix_rt::spawn(poison::probation(world.clone(), options.probation));
@@ -276,11 +276,7 @@ async fn tell_of_a_plan_cut_short(world: &Rc<World>) {
         Ok(Some(plan)) => {
             let target = plan.to.map_or_else(|| "r0".to_owned(), |id| format!("r{}", id.number));
             let text = format!("a crash cut the adaptation to {target} short; what runs is taken up from scratch");
-            tracing::warn!(
-                target_revision = target,
-                n_steps = plan.plan.steps.len(),
-                "a crash cut an adaptation short"
-            );
+            tracing::warn!(target_revision = target, n_steps = plan.n_steps, "a crash cut an adaptation short");
             world.journal.borrow_mut().note(Some(world.me.clone()), api::What::Note { text });
         }
         Ok(None) => {}

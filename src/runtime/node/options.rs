@@ -52,8 +52,6 @@ pub struct Options {
     pub scrape: Option<String>,
     /// How long it must run a revision until that is good; with zero no revision is ever poison.
     pub probation: Duration,
-    /// How many revisions the history keeps.
-    pub history_max: usize,
     /// The version of the binary.
     pub version: String,
     /// The logs that `enact logs` reads; without them such requests are refused.

@@ -3,13 +3,29 @@
 use std::{
     collections::HashSet,
     mem,
+    rc::Rc,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::sleep};
 
-use super::disk::Disk;
-use crate::{io::store::State, model::ComponentId};
+use super::{disk::Disk, world::World};
+use crate::{
+    io::{clock, store::State},
+    model::{ComponentId, Model},
+    words::Time,
+};
+
+/// How long the state of a component that is gone is kept: as long as its removal is remembered. Until then a rollback brings it
+/// back as it was.
+const GONE_KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// The most states of components that are gone.
+const GONE_MAX: usize = 10_000;
+
+/// How often states are looked through for what is gone: each is read then.
+const FORGET_EVERY: Duration = Duration::from_secs(600);
 
 /// States that are written in one transaction. What a transaction costs is shared by then, and others wait for it.
 const STATES_PER_WRITE: usize = 256;
@@ -76,6 +92,43 @@ impl States {
     }
 }
 
+/// Forgets the states of components that have been gone for long, now and then.
+pub(super) async fn forget(world: Rc<World>) {
+    loop {
+        sleep(FORGET_EVERY).await;
+        if let Some(group) = world.group() {
+            // When it is busy, the next time will do.
+            let _ = world.states.forget_gone(group.current().model, clock::now(), GONE_MAX);
+        }
+    }
+}
+
+impl States {
+    /// Forgets states of components that the model does not have; what is to be written meanwhile waits. Where others are being
+    /// written, nothing happens, and it says so.
+    fn forget_gone(&self, model: Model, now: Time, n_max: usize) -> bool {
+        if mem::replace(&mut self.0.table().is_writing, true) {
+            return false;
+        }
+        let shared = self.0.clone();
+        tokio::task::spawn_blocking(move || {
+            let until = Time(now.0.saturating_sub(GONE_KEPT.as_micros() as u64));
+            let lives = |id| model.path_of(id).is_some();
+            match shared.disk.note(shared.disk.store().forget_gone(lives, until, n_max)) {
+                Ok(gone) => {
+                    let gone: HashSet<ComponentId> = gone.into_iter().collect();
+                    if let Some(kept) = &mut shared.table().kept {
+                        kept.retain(|id| !gone.contains(id));
+                    }
+                }
+                Err(cause) => tracing::warn!(cause, "states of what is gone could not be forgotten"),
+            }
+            shared.write();
+        });
+        true
+    }
+}
+
 impl Shared {
     fn table(&self) -> MutexGuard<'_, Table> {
         // Nothing under the lock can panic halfway through a change.
@@ -137,5 +190,24 @@ mod tests {
             assert_eq!(states.get(ids[8]).await.unwrap(), Some(state(&ids[8].to_string())));
             assert!(!states.may_have(ComponentId(1000)));
         }
+    }
+
+    #[actix_rt::test]
+    async fn states_of_what_is_gone_are_bounded_and_those_written_meanwhile_are_kept() {
+        let states = States::new(Disk::new(Store::in_memory().unwrap()));
+        let put = async |ids: std::ops::Range<u64>| {
+            let puts = ids.map(|id| states.put(ComponentId(id), state("")));
+            futures_util::future::join_all(puts).await.into_iter().for_each(|put| put.unwrap());
+        };
+        put(0..100).await;
+        // Who has written the last of them may not have noticed yet that it was the last.
+        while !states.forget_gone(Model::default(), Time::from_ms(2), 10) {
+            tokio::task::yield_now().await;
+        }
+        put(100..105).await;
+        let n_kept = |states: &States| states.0.table().kept.as_ref().map(HashSet::len);
+        assert_eq!(n_kept(&states), Some(10 + 5));
+        assert_eq!(states.0.disk.store().state_ids().unwrap().len(), 10 + 5);
+        assert!((100..105).all(|id| states.may_have(ComponentId(id))));
     }
 }

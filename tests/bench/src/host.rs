@@ -57,7 +57,6 @@ pub(crate) fn options(name: &str, group: &str, join: Vec<String>) -> Result<Opti
         restart: Policy::DEFAULT,
         scrape: None,
         probation: PROBATION,
-        history_max: 10,
         version: enact::doors::binary::VERSION.to_owned(),
         logs: None,
         metrics: enact::io::telemetry::Metrics::default(),

@@ -63,7 +63,7 @@ pub fn run(data: &[u8]) {
         let kept: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
         assert!(RECORDS.starts_with(&kept), "{kept:?} was never kept");
     }
-    let _ = (store.identity(), store.newest(), store.good(), store.states(), store.under_way(), store.revisions(10));
+    let _ = (store.identity(), store.good(), store.states(), store.under_way());
     let _ = store.append_group(&group(), b"one more");
 }
 
