@@ -274,6 +274,35 @@ fn the_overwritten_side_of_a_partition_is_named_exactly() {
 }
 
 #[test]
+fn a_value_shows_though_its_dictionary_was_taken_away_by_one_who_did_not_know_of_it() {
+    let path = InstancePath::Channel(name("x"));
+    let set = |model: &Model, value: &str| {
+        let (path, attribute) = (path.clone(), name("p"));
+        edited(model.clone(), &[Edit::Set { path, fragment: None, attribute, value: value.into() }])
+    };
+    let (mut left, mut right) = (replica(0), replica(1));
+    let bare = with_channel("x", "0");
+    let (_, start) = left.push(Time::from_ms(1000), push(bare.clone(), None, false)).unwrap();
+    let (_, first) = left.push(Time::from_ms(1500), push(set(&bare, "1"), None, false)).unwrap();
+    right.learn(Time::from_ms(1500), &[start.unwrap(), first.unwrap()]).1.unwrap();
+    let (_, taken) = left.push(Time::from_ms(2000), push(bare.clone(), None, false)).unwrap();
+    let (_, given) = right.push(Time::from_ms(3000), push(set(&bare, "2"), None, false)).unwrap();
+    let now = Time::from_ms(4000);
+    left.learn(now, &[given.unwrap()]).1.unwrap();
+    right.learn(now, &[taken.unwrap()]).1.unwrap();
+    for replica in [&left, &right] {
+        assert_eq!(*replica.model(), set(&bare, "2"));
+        assert_eq!(*replica.model(), replica.registers().view());
+    }
+    // Who takes the value but not the dictionary leaves an empty one.
+    let unset = Edit::Unset { path, fragment: None, attribute: name("p") };
+    let wanted = edited(left.model().clone(), &[unset]);
+    let (pushed, _) = left.push(Time::from_ms(5000), push(wanted.clone(), None, false)).unwrap();
+    assert_eq!(pushed.snapshot.model, wanted);
+    assert_eq!(wanted, left.registers().view());
+}
+
+#[test]
 fn a_replica_that_stayed_away_beyond_the_horizon_revives_nothing() {
     let (mut here, mut away) = (replica(0), replica(1));
     let (_, start) = here.push(Time::from_ms(1000), push(with_channel("x", "0"), None, false)).unwrap();

@@ -97,7 +97,7 @@ impl Replica {
         Ok((pushed, Some((revision, writes))))
     }
 
-    /// What must be written so that the changes show, and nothing else comes to light with them.
+    /// What must be written so that the changes show, and nothing else comes to light or goes with them.
     fn draft(&self, stamp: Stamp, wanted: Vec<Change>) -> Draft {
         // In order of element and register, as `diff` gives them.
         let mut writes: Vec<Written> = Vec::new();
@@ -116,17 +116,17 @@ impl Replica {
         write_all(&mut registers, stamp, &writes);
         let mut changes = self.changes_to(&registers, &writes);
         for _ in 0..CORRECTIONS_MAX {
-            let uncovered: Vec<(Element, Register)> = changes
+            let amended: Vec<(Element, Register, Option<Cell>)> = changes
                 .iter()
-                .filter(|change| change.before.is_none() && !is_in(&writes, change))
-                .map(|change| (change.element.clone(), change.register.clone()))
-                .filter(|key| !held_already.contains(key))
+                .filter(|change| (change.before.is_none() || is_dictionary(change)) && !is_in(&writes, change))
+                .map(|change| (change.element.clone(), change.register.clone(), change.before.clone()))
+                .filter(|(element, register, _)| !held_already.contains(&(element.clone(), register.clone())))
                 .collect();
-            if uncovered.is_empty() {
+            if amended.is_empty() {
                 break;
             }
-            for (element, register) in uncovered {
-                let cell = (register, None);
+            for (element, register, cell) in amended {
+                let cell = (register, cell);
                 registers.write(&element, std::slice::from_ref(&cell), stamp);
                 match writes.binary_search_by(|row| row.element.cmp(&element)) {
                     Ok(idx) => writes[idx].cells.push(cell),
@@ -164,6 +164,11 @@ struct Draft {
     writes: Vec<Written>,
     registers: Registers,
     changes: Vec<Change>,
+}
+
+/// Whether a change is about a dictionary that goes with its last value, though nobody wants it to.
+fn is_dictionary(change: &Change) -> bool {
+    change.after.is_none() && matches!(change.register, Register::HasDictionary | Register::HasFragment(_))
 }
 
 fn is_in(writes: &[Written], change: &Change) -> bool {

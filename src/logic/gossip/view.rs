@@ -37,8 +37,33 @@ impl Registers {
 
 /// What a register shows, or `None` when it is removed or hidden.
 pub(super) fn visible<'a>(registers: &'a Registers, element: &Element, register: &Register) -> Option<&'a Cell> {
-    let cell = registers.get(element, register)?.cell.as_ref()?;
+    let cell = held(registers.row(element)?, register)?;
     (is_shown(registers, element) && shows(registers, element, register, cell)).then_some(cell)
+}
+
+/// What a register holds. A dictionary is there when a value of it is, whatever was said of the dictionary itself: who took it
+/// away, with all values that it had, did not know of this one.
+fn held<'a>(row: &'a Row, register: &Register) -> Option<&'a Cell> {
+    const PRESENT: &Cell = &Cell::Flag(true);
+    let own = row.get(register).and_then(|entry| entry.cell.as_ref());
+    own.or_else(|| values(row, register).next().map(|_| PRESENT))
+}
+
+/// The values in a dictionary, by the register that says whether the dictionary is there.
+fn values<'a>(row: &'a Row, register: &'a Register) -> impl Iterator<Item = &'a Entry> {
+    let is_dictionary = matches!(register, Register::HasDictionary | Register::HasFragment(_));
+    let rows = row.iter().filter(move |_| is_dictionary);
+    let values = rows.filter(|(other, entry)| entry.cell.is_some() && dictionary_of(other).as_ref() == Some(register));
+    values.map(|(_, entry)| entry)
+}
+
+/// The register that says whether the dictionary of a value is there.
+pub(super) fn dictionary_of(register: &Register) -> Option<Register> {
+    match register {
+        Register::Value(_) => Some(Register::HasDictionary),
+        Register::Fragment(node, _) => Some(Register::HasFragment(node.clone())),
+        _ => None,
+    }
 }
 
 /// Whether a register of an element that shows does so itself.
@@ -73,10 +98,11 @@ pub(super) fn is_shown(registers: &Registers, element: &Element) -> bool {
 pub(super) fn culprit(registers: &Registers, element: &Element, register: &Register) -> Option<Stamp> {
     let here = |element: &Element| registers.get(element, &Register::Here);
     let gone = |element: Element| here(&element).filter(|entry| !is_present(entry)).map(|entry| entry.stamp);
-    if let Some(entry) = registers.get(element, register)
+    if let Some(row) = registers.row(element)
+        && let Some(entry) = row.get(register)
         && entry.cell.is_none()
     {
-        return Some(entry.stamp);
+        return values(row, register).map(|value| value.stamp).max().or(Some(entry.stamp));
     }
     if let Some(stamp) = gone(element.clone()) {
         return Some(stamp);
@@ -144,8 +170,8 @@ fn compare(old: &Registers, new: &Registers, element: &Element, touched: &Touche
     let (row_of_old, row_of_new) = (old.row(element).filter(|_| shown(old)), new.row(element).filter(|_| shown(new)));
     let mut compare = |register: &Register| {
         let seen = |registers: &Registers, row: Option<&Row>| {
-            let cell = row?.get(register)?.cell.clone()?;
-            shows(registers, element, register, &cell).then_some(cell)
+            let cell = held(row?, register)?;
+            shows(registers, element, register, cell).then(|| cell.clone())
         };
         let (before, after) = (seen(old, row_of_old), seen(new, row_of_new));
         if before != after {
@@ -155,8 +181,9 @@ fn compare(old: &Registers, new: &Registers, element: &Element, touched: &Touche
     match touched {
         Touched::Some(registers) => registers.iter().for_each(compare),
         Touched::All if row_of_old.is_none() => {
-            let shown = row_of_new.into_iter().flat_map(Row::iter).filter_map(|(register, entry)| {
-                let cell = entry.cell.as_ref().filter(|cell| shows(new, element, register, cell))?;
+            let rows = row_of_new.into_iter().flat_map(|row| row.keys().map(move |register| (row, register)));
+            let shown = rows.filter_map(|(row, register)| {
+                let cell = held(row, register).filter(|cell| shows(new, element, register, cell))?;
                 Some((register, cell))
             });
             changes.extend(shown.map(|(register, cell)| Change {
@@ -200,10 +227,25 @@ impl Affected<'_> {
         {
             self.hosts_of(node);
         }
+        if matches!(self.touched.get(element), Some(Touched::All)) {
+            return;
+        }
+        let dictionaries: BTreeSet<Register> = registers.clone().filter_map(dictionary_of).collect();
+        for dictionary in &dictionaries {
+            self.dictionary(element, dictionary);
+        }
         match self.touched.get_mut(element) {
             Some(Touched::All) => {}
             Some(Touched::Some(touched)) => touched.extend(registers.cloned()),
             None => drop(self.touched.insert(element.clone(), Touched::Some(registers.cloned().collect()))),
+        }
+    }
+
+    /// A dictionary that may come or go with its values.
+    fn dictionary(&mut self, element: &Element, dictionary: &Register) {
+        let is_held = |registers: &Registers| registers.get(element, dictionary).is_some_and(is_present);
+        if !is_held(self.old) || !is_held(self.new) {
+            self.touch(element, dictionary);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use enact::{
-    logic::gossip::{Adoption, Conflict, Delta, Origin, Replica, Snapshot, Stamp, StateDigest},
+    logic::gossip::{Adoption, Conflict, Delta, Origin, Replica, Snapshot, Stamp, StateDigest, Written},
     model::change::{Element, Register},
 };
 
@@ -150,10 +150,13 @@ impl Book {
             page.n_revisions
         );
         page.n_revisions = n_revisions;
-        for (stamp, (revision, _)) in &self.made {
+        for (stamp, (revision, writes)) in &self.made {
             let claimed = replica.vector().get(&stamp.origin()).is_some_and(|known| known >= stamp);
             let known = replica.history().contains(*stamp);
             hold!(known >= claimed, "what a member claims to know it knows", "m{at} lacks {}", revision.id);
+            if known {
+                holds_no_less(at, *stamp, writes, replica)?;
+            }
         }
         for revision in replica.history().revisions() {
             let hidden =
@@ -235,4 +238,20 @@ impl Book {
         }
         seen
     }
+}
+
+/// What a member knows to be written it holds, or something later; only a removal is forgotten, and then nothing earlier comes
+/// back.
+fn holds_no_less(at: usize, stamp: Stamp, writes: &[Written], replica: &Replica) -> Checked {
+    let registers = replica.registers();
+    for (row, (register, _)) in writes.iter().flat_map(|row| row.cells.iter().map(move |cell| (row, cell))) {
+        let held = registers.get(&row.element, register).map(|entry| entry.stamp);
+        hold!(
+            held.map_or(stamp.time() <= registers.floor(), |held| held >= stamp),
+            "nothing that was overwritten or removed comes back",
+            "m{at} holds {:?} {register:?} of {held:?}, and knows that it was written at {stamp:?}",
+            row.element
+        );
+    }
+    Ok(())
 }

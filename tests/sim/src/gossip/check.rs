@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use enact::{
     logic::gossip::{GroupMessage, News, Presence, Replica, Snapshot},
-    model::{Model, change},
+    model::{
+        Model,
+        change::{self, Cell, Register},
+    },
     words::NodeName,
 };
 
@@ -59,7 +62,30 @@ pub(super) fn view(at: usize, replica: &Replica, snapshot: &Snapshot) -> Checked
         snapshot.digest,
         replica.digest()
     );
+    shows(at, replica, &snapshot.model)?;
     model(at, &snapshot.model)
+}
+
+/// The model shows what each register by itself says to show.
+fn shows(at: usize, replica: &Replica, model: &Model) -> Checked {
+    // A model cannot tell who is not to run from who was never told to; that a dictionary is there follows from its values.
+    let counts = |register: &Register, cell: &Cell| {
+        *cell != Cell::Flag(false) && !matches!(register, Register::HasDictionary | Register::HasFragment(_))
+    };
+    let registers = replica.registers();
+    let visible: Vec<_> = registers
+        .iter()
+        .filter_map(|(element, register, _)| Some((element, register, registers.visible(element, register)?)))
+        .filter(|(_, register, cell)| counts(register, cell))
+        .collect();
+    let changes = change::diff(&Model::default(), model);
+    let shown: Vec<_> = changes
+        .iter()
+        .filter_map(|change| Some((&change.element, &change.register, change.after.as_ref()?)))
+        .filter(|(_, register, cell)| counts(register, cell))
+        .collect();
+    hold!(shown == visible, "the model shows what the registers say", "m{at} shows {shown:?} for {visible:?}");
+    Ok(())
 }
 
 fn model(at: usize, model: &Model) -> Checked {

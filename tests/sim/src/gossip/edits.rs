@@ -51,11 +51,29 @@ pub(super) fn attach(model: &mut Model, node: &NodeName) {
     edits.into_iter().flatten().for_each(|edit| drop(model.apply(&[edit])));
 }
 
+/// Where a component is, or may be.
+fn place(chance: &mut Chance, model: &Model) -> (NodeName, ComponentName) {
+    let there: Vec<(&NodeName, &ComponentName)> = model.components().map(|(node, name, _)| (node, name)).collect();
+    match chance.percent(50) && !there.is_empty() {
+        true => there.get(chance.idx(there.len())).map(|(node, name)| ((*node).clone(), (*name).clone())),
+        false => None,
+    }
+    .unwrap_or_else(|| (name(chance.pick(&NODES)), name(chance.pick(&COMPONENTS))))
+}
+
+/// A channel that is there, or may be.
+fn channel(chance: &mut Chance, model: &Model) -> ChannelName {
+    match chance.percent(50) {
+        true => model.channels.keys().nth(chance.idx(model.channels.len())).cloned(),
+        false => None,
+    }
+    .unwrap_or_else(|| name(chance.pick(&CHANNELS)))
+}
+
 /// Some change; it need not fit the model.
 pub(super) fn some(chance: &mut Chance, model: &Model) -> Edit {
-    let node: NodeName = name(chance.pick(&NODES));
-    let channel: ChannelName = name(chance.pick(&CHANNELS));
-    let component: ComponentName = name(chance.pick(&COMPONENTS));
+    let (node, component) = place(chance, model);
+    let channel = channel(chance, model);
     let channel_path = InstancePath::Channel(channel.clone());
     let component_path = InstancePath::Component(node.clone(), component.clone());
     let value: Arc<str> = chance.below(1000).to_string().into();

@@ -36,6 +36,9 @@ const FAULTS_MS: u64 = 4_000;
 const CALM_MS: u64 = 3_200;
 /// So far ahead are clocks that are wrong: more than is believed.
 const WRONG_MS: u64 = 3_000;
+/// A horizon that passes while the world goes on, and how far behind a clock may be then.
+const HORIZON_MS: u64 = 1_200;
+const BEHIND_MS: u64 = 2_500;
 /// At the end of the calm nothing but heartbeats is said.
 const SILENCE_MS: u64 = 600;
 /// True time when the world begins: a day into the epoch, so that the horizon lies in the past.
@@ -109,24 +112,25 @@ impl World<'_> {
         // Some clocks are further ahead than is believed, until somebody sets them.
         let is_wrong = chance.percent(15);
         let ahead_max = if is_wrong { WRONG_MS } else { 400 } * MS;
-        let end = (FAULTS_MS + CALM_MS + if is_wrong { WRONG_MS } else { 0 }) * MS;
+        // In some worlds removals are forgotten so soon that somebody stays away for longer, or has a clock that is further behind.
+        let short = chance.percent(25);
+        let behind = if short && chance.percent(30) { BEHIND_MS * MS } else { 0 };
+        let horizon = if short { Duration::from_millis(HORIZON_MS) } else { Timing::default().horizon };
+        let end = (FAULTS_MS + CALM_MS + if is_wrong { WRONG_MS } else { 0 }) * MS + behind;
         let disk_fails = if chance.percent(20) { 20 } else { 0 };
         let members = (0..n_members)
-            .map(|_| Member {
+            .map(|at| Member {
                 protocol: None,
                 kept: Vec::new(),
                 life: 0,
                 started: Time(0),
-                clock: LocalClock::some(&mut chance, BASE, ahead_max),
+                clock: LocalClock::some(&mut chance, if at == 0 { BASE - behind } else { BASE }, ahead_max),
                 adopting: None,
                 next: None,
                 draft: None,
                 disk_fails,
             })
             .collect();
-        // In some worlds removals are forgotten so soon that somebody stays away for longer.
-        let short = chance.percent(25);
-        let horizon = if short { Duration::from_millis(1200) } else { Timing::default().horizon };
         World {
             trace,
             agenda: Agenda::new(),
@@ -206,8 +210,11 @@ impl World<'_> {
             }
             Event::Adopted { at, life } if self.is_life(at, life) => self.adopted(at),
             Event::Push if !self.is_calm => {
-                let pause = self.chance.between(10, 350) * MS;
-                self.agenda.plan(pause, Event::Push);
+                // Now and then nobody wants anything for longer than it takes until removals are forgotten.
+                let is_quiet = self.book.forgets && self.chance.percent(10);
+                let pause =
+                    if is_quiet { HORIZON_MS + self.chance.below(HORIZON_MS) } else { self.chance.between(10, 350) };
+                self.agenda.plan(pause * MS, Event::Push);
                 self.push()
             }
             Event::Fault if !self.is_calm => {
