@@ -273,6 +273,43 @@ fn the_overwritten_side_of_a_partition_is_named_exactly() {
     assert_eq!(left.history().heads().len(), 2, "two heads, until the next push joins them");
 }
 
+/// A component of some type, on one node or the other.
+fn with_component(node: &str, id: Option<u64>) -> Model {
+    let mut model = Model::default();
+    let type_ref = crate::words::TypeRef::new("enact", "Part", "1.0.0").unwrap();
+    let nodes = ["n", "m"].map(|node| Edit::AddNode { name: name(node), instance: Instance::default(), host: None });
+    model.apply(&nodes).unwrap();
+    if let Some(id) = id {
+        let component = crate::model::Component {
+            id: crate::model::ComponentId(id),
+            instance: Instance::of(type_ref),
+            ..Default::default()
+        };
+        let node = model.nodes.get_mut(&name::<NodeName>(node)).unwrap();
+        node.to_mut().components.insert(name("c"), component.into());
+    }
+    model.indexed()
+}
+
+#[test]
+fn what_one_side_removes_and_the_other_moves_is_gone_and_its_place_is_free() {
+    let (mut left, mut right) = (replica(0), replica(1));
+    let here = with_component("n", Some(1));
+    let (_, start) = left.push(Time::from_ms(1000), push(here, None, false)).unwrap();
+    right.learn(Time::from_ms(1000), &[start.unwrap()]).1.unwrap();
+    let (_, removed) = left.push(Time::from_ms(2000), push(with_component("n", None), None, false)).unwrap();
+    let moved = with_component("m", Some(1));
+    let (lost, moved) = right.push(Time::from_ms(3000), push(moved, None, false)).unwrap();
+    let (at_right, _) = right.learn(Time::from_ms(4000), &[removed.unwrap()]);
+    left.learn(Time::from_ms(4000), &[moved.unwrap()]).1.unwrap();
+    assert_eq!(*right.model(), with_component("n", None), "no component without a type");
+    assert_eq!(left.model(), right.model());
+    assert_eq!(at_right.conflicts.first().map(|conflict| conflict.loser.revision.clone()), Some(lost.revision));
+    let another = with_component("m", Some(2));
+    left.push(Time::from_ms(5000), push(another.clone(), None, false)).unwrap();
+    assert_eq!(*left.model(), another);
+}
+
 #[test]
 fn a_value_shows_though_its_dictionary_was_taken_away_by_one_who_did_not_know_of_it() {
     let path = InstancePath::Channel(name("x"));

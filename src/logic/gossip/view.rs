@@ -1,6 +1,6 @@
 //! The visible model: what registers show once everything that dangles is hidden.
 //!
-//! Merged registers may hold a component on a node that is gone, a binding without one of its ends, two components at one
+//! Merged registers may hold a component on a node that is gone, one of which only its place is left, a binding without one of its ends, two components at one
 //! place, nodes that host each other. (A value in the fragment of a node that is gone hurts nobody and stays.) Nothing of that is deleted: it is hidden, by rules that need nothing but the registers,
 //! so that replicas with equal registers show equal models. What hides can come back when what it needs comes back.
 
@@ -104,10 +104,14 @@ pub(super) fn culprit(registers: &Registers, element: &Element, register: &Regis
     {
         return values(row, register).map(|value| value.stamp).max().or(Some(entry.stamp));
     }
+    let hollow = |id: ComponentId| hollowed(registers, id).map(|entry| entry.stamp);
     if let Some(stamp) = gone(element.clone()) {
         return Some(stamp);
     }
     let of_component = |id: ComponentId| {
+        if let Some(stamp) = hollow(id) {
+            return Some(stamp);
+        }
         let (node, name) = place(registers, id)?;
         gone(Element::Node(node.clone())).or_else(|| {
             let winner = winner(registers, node, name).filter(|winner| *winner != id)?;
@@ -216,7 +220,7 @@ struct Affected<'a> {
 
 impl Affected<'_> {
     fn row<'r>(&mut self, element: &Element, registers: impl Iterator<Item = &'r Register> + Clone) {
-        if registers.clone().any(|register| *register == Register::Here) {
+        if registers.clone().any(|register| matches!(register, Register::Here | Register::Type)) {
             self.element(element);
             if let Element::Component(id) = element {
                 self.rivals_of(*id);
@@ -327,7 +331,16 @@ fn is_node(registers: &Registers, node: &NodeName) -> bool {
     is_live(registers, &Element::Node(node.clone()))
 }
 
+/// What removed the type of a component: who moved it afterwards did not know that it was removed, and brings back nothing but its
+/// place. It stays hidden then, as if it had not been moved.
+fn hollowed(registers: &Registers, id: ComponentId) -> Option<&Entry> {
+    registers.get(&Element::Component(id), &Register::Type).filter(|entry| entry.cell.is_none())
+}
+
 fn place(registers: &Registers, id: ComponentId) -> Option<(&NodeName, &ComponentName)> {
+    if hollowed(registers, id).is_some() {
+        return None;
+    }
     match &registers.get(&Element::Component(id), &Register::Here)?.cell {
         Some(Cell::Place(node, name)) => Some((node, name)),
         _ => None,
@@ -338,6 +351,7 @@ fn place(registers: &Registers, id: ComponentId) -> Option<(&NodeName, &Componen
 fn winner(registers: &Registers, node: &NodeName, name: &ComponentName) -> Option<ComponentId> {
     registers
         .rivals(node, name)
+        .filter(|id| hollowed(registers, *id).is_none())
         .max_by_key(|id| (registers.get(&Element::Component(*id), &Register::Here).map(|entry| entry.stamp), *id))
 }
 
