@@ -86,6 +86,28 @@ fn what_hangs_when_it_is_stopped_does_not_hang_the_node() {
 }
 
 #[test]
+fn what_fails_when_it_is_stopped_goes_all_the_same() {
+    let (group, node) = beside_a_counter("stop");
+    group.apply(&node, "add node1.bad : Faulty\nset node1.bad.on_stop = 'fail'\n").ok();
+    group.apply(&node, "remove node1.bad\n").ok();
+    assert!(instance_status(&group.status(&node), "node1", "bad").is_null());
+    goes_on(&group, &node);
+}
+
+#[test]
+fn what_could_not_be_started_again_is_started_when_it_is_mended() {
+    let (group, node) = beside_a_counter("mend");
+    group.apply(&node, "add node1.bad : Faulty\nset node1.bad.on_input = 'panic'\n").ok();
+    group.apply(&node, "set node1.bad.on_start = 'fail'\n").ok();
+    group.at(&node, &["send", "node1.bad.input", "1"]).ended(1);
+    group.await_status(&node, "it has failed", |status| instance_status(status, "node1", "bad")["state"] == "failed");
+    group.apply(&node, "set node1.bad.on_start = 'ok'\nset node1.bad.on_input = 'ok'\n").ok();
+    assert_eq!(instance_status(&group.status(&node), "node1", "bad")["state"], "started");
+    assert_eq!(group.ask(&node, "node1.bad.count"), 0, "it answers");
+    goes_on(&group, &node);
+}
+
+#[test]
 fn an_update_that_fails_is_rolled_back_to_the_old_value() {
     let (group, node) = beside_a_counter("update");
     group.apply(&node, "add node1.bad : Faulty\nset node1.bad.note = 'old'\nset node1.bad.on_update = 'fail'\n").ok();

@@ -10,7 +10,7 @@ use crate::{
     doors::config::Config,
     io::{
         clock,
-        engine::{AskError, EngineError, Lane, Peer, Role, Router, zenoh},
+        engine::{self, AskError, EngineError, Lane, Peer, Role, Router},
     },
     runtime::node::api::{self, Answer, Api, ApiError, ErrorCode, Request},
     words::NodeName,
@@ -57,7 +57,7 @@ pub fn engine() -> Connector {
         let (network, limit) = (config.of_console(), config.console.search);
         Box::pin(async move {
             let started =
-                tokio::task::spawn_blocking(move || zenoh::start(&network, myself()?).map_err(unstarted)).await??;
+                tokio::task::spawn_blocking(move || engine::start(&network, myself()?).map_err(unstarted)).await??;
             let found = RouterApi::found(started, limit).await;
             Ok(found.map(|api| Arc::new(api) as Arc<dyn Api>))
         })

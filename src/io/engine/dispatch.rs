@@ -90,6 +90,7 @@ pub(super) async fn stalls(shared: Arc<Shared>, wire: Arc<Wire>) {
             continue;
         }
         let lane = tokio::select! {
+            biased;
             () = room(&shared, control) => Lane::Control,
             () = room(&shared, bulk) => Lane::Bulk,
             () = wire.stalled.notified() => continue,

@@ -83,6 +83,7 @@ impl Mesh {
         let mut effects = Vec::new();
         loop {
             tokio::select! {
+                biased;
                 () = shared.stop.notified() => break,
                 _ = tick.tick() => self.tick(&mut effects),
                 told = self.told.recv() => match told {

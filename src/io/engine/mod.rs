@@ -15,6 +15,7 @@ mod service;
 mod shared;
 pub mod sim;
 mod wire;
+#[cfg(feature = "zenoh")]
 pub mod zenoh;
 
 #[cfg(test)]
@@ -32,10 +33,21 @@ pub use crate::logic::{
     link::Lane,
     peers::{Address, DownReason, PROTOCOL, Peer, PeerEvent, RefuseReason, Role, Sighting},
 };
+pub use config::Config;
 pub use inbox::{INBOX_MAX, Inbox};
 pub use router::{AskError, PeerStats, Router, SendError, Stats};
 pub use service::{Incoming, ReplyTo, ServiceId};
-pub use zenoh::{Config, start};
+#[cfg(feature = "zenoh")]
+pub use zenoh::start;
+
+/// Would join the network, which this binary was built without.
+///
+/// # Errors
+/// Always.
+#[cfg(not(feature = "zenoh"))]
+pub fn start(_: &Config, _: Peer) -> Result<Router, EngineError> {
+    Err(EngineError::Network("this binary was built without the network (feature `zenoh`)".to_owned()))
+}
 
 /// The largest message, in bytes: what does not fit in a frame is cut and put together again up to this size.
 pub const MESSAGE_MAX_BYTES: usize = 64 * 1024 * 1024;

@@ -320,7 +320,8 @@ impl Router {
         if let Some(wire) = up.get(to) {
             return Ok(send(wire));
         }
-        let names: Vec<&str> = up.keys().map(NodeName::as_str).collect();
+        let mut names: Vec<&str> = up.keys().map(NodeName::as_str).collect();
+        names.sort_unstable();
         let up = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
         Err(SendError::NotUp { to: to.clone(), up })
     }

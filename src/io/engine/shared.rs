@@ -1,7 +1,7 @@
 //! What all tasks of one node's engine share: services, requests under way, links, and the way in for what the network brings.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -53,7 +53,7 @@ pub(super) enum Standing {
 #[derive(Debug, Default)]
 pub(super) struct Asks {
     next: AtomicU64,
-    waiting: Mutex<HashMap<u64, (Peer, oneshot::Sender<Reply>)>>,
+    waiting: Mutex<BTreeMap<u64, (Peer, oneshot::Sender<Reply>)>>,
 }
 
 impl Asks {
@@ -82,7 +82,7 @@ impl Asks {
     pub(super) fn give_up(&self, peer: Option<&Peer>, why: &Reply) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let over = |_: &u64, (to, _): &mut (Peer, _)| peer.is_none_or(|peer| peer == to);
-        for (_, (_, asker)) in waiting.extract_if(over) {
+        for (_, (_, asker)) in waiting.extract_if(.., over) {
             drop(asker.send(why.clone()));
         }
     }
@@ -101,7 +101,7 @@ pub(super) struct Shared {
     pub(super) undeliverable: AtomicU64,
     pub(super) strange_frames: AtomicU64,
     pub(super) standing: watch::Sender<Standing>,
-    pub(super) wires: RwLock<HashMap<u64, Arc<Wire>>>,
+    pub(super) wires: RwLock<BTreeMap<u64, Arc<Wire>>>,
     told: mpsc::Sender<Told>,
     pub(super) closer: OnceLock<Closer>,
     pub(super) stop: Notify,

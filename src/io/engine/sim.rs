@@ -104,7 +104,6 @@ enum Happening {
 struct SimEngine {
     net: SimNet,
     address: Address,
-    name: NodeName,
 }
 
 impl SimNet {
@@ -143,16 +142,28 @@ impl SimNet {
     /// When the name is none: it is a test that is wrong.
     pub async fn join_as(&self, name: &str, role: Role, group: &str) -> Result<Router, EngineError> {
         let name = NodeName::parse(name).expect("the test gives a name");
-        let (engine, mesh) = {
+        let incarnation = {
             let mut state = self.lock();
             state.n_scheduled += 1;
-            let peer = Peer { name: name.clone(), incarnation: state.n_scheduled, role };
+            state.n_scheduled
+        };
+        self.join_peer(Peer { name, incarnation, role }, group).await
+    }
+
+    /// Joins as whoever has kept its identity.
+    ///
+    /// # Errors
+    /// [`EngineError::NameInUse`].
+    pub async fn join_peer(&self, peer: Peer, group: &str) -> Result<Router, EngineError> {
+        let (engine, mesh) = {
+            let mut state = self.lock();
+            let name = peer.name.clone();
             let address = Address(format!("{name}#{}", peer.incarnation).into());
             let sighting = Sighting { address: address.clone(), protocol: PROTOCOL, group: group.to_owned(), peer };
             let mesh = Mesh::new(sighting.clone(), address.to_string(), Limits::default(), Times::default());
             let node = SimNode { sighting, shared: mesh.shared().clone(), announced: false };
             state.nodes.insert(address.clone(), node);
-            (SimEngine { net: self.clone(), address, name }, mesh)
+            (SimEngine { net: self.clone(), address }, mesh)
         };
         let router = Router::over(mesh.shared().clone());
         self.review(Duration::ZERO);
@@ -193,6 +204,11 @@ impl SimNet {
     /// A node is shown but nothing comes from it and it takes nothing.
     pub fn hang(&self, name: &str) {
         self.lock().hung.extend(NodeName::parse(name));
+    }
+
+    /// One that hung goes on.
+    pub fn go_on(&self, name: &str) {
+        self.lock().hung.retain(|hung| hung.as_str() != name);
     }
 
     /// A node's process ends without a word.
@@ -250,10 +266,12 @@ impl State {
         self.schedule.insert((Instant::now() + after, self.n_scheduled), happening);
     }
 
-    fn send(&mut self, from: &NodeName, to: &Address, frame: Bytes) {
+    fn send(&mut self, from: &Address, to: &Address, frame: Bytes) {
+        // The dead say nothing.
+        let Some(from) = self.nodes.get(from).map(|node| node.sighting.peer.name.clone()) else { return };
         let Some(receiver) = self.nodes.get(to).map(|node| node.sighting.peer.name.clone()) else { return };
-        let hung = self.hung.contains(from) || self.hung.contains(&receiver);
-        if hung || self.cuts.contains_key(&(from.clone(), receiver)) || self.roll() < self.weather.loss {
+        let hung = self.hung.contains(&from) || self.hung.contains(&receiver);
+        if hung || self.cuts.contains_key(&(from, receiver)) || self.roll() < self.weather.loss {
             return;
         }
         let n_copies = 1 + usize::from(self.roll() < self.weather.duplication);
@@ -330,14 +348,14 @@ async fn run(world: Weak<World>) {
 
 impl Engine for SimEngine {
     fn send(&self, to: &Address, _: Lane, frame: Bytes) {
-        self.net.lock().send(&self.name, to, frame);
+        self.net.lock().send(&self.address, to, frame);
         self.net.0.wake.notify_one();
     }
 
     fn open_way(&self, to: &Address) -> Way {
-        let (net, name, to) = (self.net.clone(), self.name.clone(), to.clone());
+        let (net, own, to) = (self.net.clone(), self.address.clone(), to.clone());
         Arc::new(move |_, frame| {
-            net.lock().send(&name, &to, frame);
+            net.lock().send(&own, &to, frame);
             net.0.wake.notify_one();
         })
     }

@@ -3,6 +3,8 @@
 //! Every incarnation has an inbox key, to which peers publish frames, and a liveliness token that says who it is; zenoh finds the
 //! others and notices who is gone. Each peer has an outbox thread, for a put may block. Callbacks only hand over what they got.
 
+mod settings;
+
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
@@ -24,10 +26,9 @@ use zenoh::{
     sample::SampleKind,
 };
 
-pub use super::config::Config;
 use super::{
-    Address, Closer, Engine, EngineError, Lane, NetworkEvent, PROTOCOL, Peer, Role, Router, Sighting, Way, mesh::Mesh,
-    shared::Shared,
+    Address, Closer, Config, Engine, EngineError, Lane, NetworkEvent, PROTOCOL, Peer, Role, Router, Sighting, Way,
+    mesh::Mesh, shared::Shared,
 };
 use crate::logic::{link::Limits, peers::Times};
 

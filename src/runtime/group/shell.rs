@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, WrapFuture};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, Recipient, WrapFuture,
+    dev::channel::channel,
+};
 use bytes::Bytes;
 use tokio::sync::watch;
 
@@ -27,7 +30,7 @@ use crate::{
     },
     model::{Dictionary, Kind},
     runtime::instance::{
-        Birth, Condition, Ended, Failure, Handle, Inbox, Op,
+        Birth, Condition, Cradle, Ended, Failure, Handle, Inbox, Op,
         inbox::{Done, Event, panic_text},
     },
     words::{GroupName, InstancePath, NodeName, Value},
@@ -63,20 +66,22 @@ pub(super) fn create<G: GroupType>(birth: Birth) -> Result<Handle, Failure> {
         watcher: birth.environment.watcher().cloned(),
         make: Box::new(|| Box::new(G::default())),
     };
-    let handle = start(birth.arbiter.arbiter(), seat);
+    let handle = start(&birth.arbiter, seat);
     Ok(Handle::new(inbox).with_facet(Arc::new(handle)))
 }
 
 /// Starts the actor.
-pub(super) fn start(arbiter: &actix_rt::ArbiterHandle, seat: Seat) -> GroupHandle {
+pub(super) fn start(cradle: &Cradle, seat: Seat) -> GroupHandle {
     let (current, watched) = watch::channel(Snapshot::default());
     let (news, heard) = watch::channel(0);
     let name = seat.name.clone();
-    let addr = GroupActor::start_in_arbiter(arbiter, move |ctx| {
-        ctx.set_mailbox_capacity(MAILBOX_MAX);
-        GroupActor::new(seat, current, news)
+    let (sender, receiver) = channel(MAILBOX_MAX);
+    // On a thread that has ended it is dropped unheard: whoever asks then is told that the group has stopped.
+    cradle.spawn_fn(move || {
+        let actor = GroupActor::new(seat, current, news);
+        actix_rt::spawn(Context::with_receiver(receiver).into_future(actor));
     });
-    GroupHandle { name, addr, current: watched, news: heard }
+    GroupHandle { name, addr: Addr::new(sender), current: watched, news: heard }
 }
 
 /// What the actor of a group is given.

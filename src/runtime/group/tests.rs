@@ -181,8 +181,8 @@ fn member_with(
         watcher: None,
         make: Box::new(strategy),
     };
-    let arbiter = actix_rt::Arbiter::current();
-    Member { group: start(&arbiter, seat), events }
+    let cradle = actix_rt::Arbiter::current().into();
+    Member { group: start(&cradle, seat), events }
 }
 
 fn member(net: &Net, node: &str) -> Member {

@@ -38,6 +38,8 @@ impl Wire for RouterWire {
             loop {
                 // Each message waits until the actor has taken it: what does not fit waits in the router's bounded queue.
                 let sent = tokio::select! {
+                    // Who came and went first: it is rare, and says whose messages these are.
+                    biased;
                     event = events.recv() => match event {
                         Ok(PeerEvent::Up(peer)) if peer.role == Role::Node => to.send(Heard::Up(peer.name)).await,
                         Ok(PeerEvent::Down { peer, .. }) if peer.role == Role::Node => {

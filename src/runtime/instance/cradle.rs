@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use actix_rt::ArbiterHandle;
+use actix_rt::{Arbiter, ArbiterHandle};
 
 use super::burst;
 
@@ -14,6 +14,34 @@ use super::burst;
 const BIRTHS_IN_A_ROW: usize = 64;
 
 type Birth = Box<dyn FnOnce() + Send>;
+
+/// A thread that instances live on: its own, or, in simulations, the one that the node itself lives on.
+#[derive(Debug)]
+pub struct Thread(Option<Arbiter>);
+
+impl Thread {
+    /// Starts a thread.
+    pub fn start() -> Thread {
+        Thread(Some(Arbiter::new()))
+    }
+
+    /// The thread that asks.
+    pub fn here() -> Thread {
+        Thread(None)
+    }
+
+    /// The way to it for instances.
+    pub fn cradle(&self) -> Cradle {
+        Cradle::at(self.0.as_ref().map(Arbiter::handle))
+    }
+
+    /// Ends it, if it was started.
+    pub fn stop(&self) {
+        if let Some(arbiter) = &self.0 {
+            arbiter.stop();
+        }
+    }
+}
 
 /// Takes births to an arbiter. What comes while the arbiter is still at the last ones goes with them, so that ten thousand cost a
 /// handful of wake-ups, and each an allocation. Cheap to clone.
@@ -25,7 +53,8 @@ pub struct Cradle(Waiting);
 pub(super) struct Waiting(Arc<Shared>);
 
 struct Shared {
-    arbiter: ArbiterHandle,
+    /// The thread; none where births are at home on the thread that asks for them.
+    arbiter: Option<ArbiterHandle>,
     queue: Mutex<Queue>,
 }
 
@@ -37,9 +66,8 @@ struct Queue {
 }
 
 impl Cradle {
-    /// The arbiter itself.
-    pub fn arbiter(&self) -> &ArbiterHandle {
-        &self.0.0.arbiter
+    fn at(arbiter: Option<ArbiterHandle>) -> Cradle {
+        Cradle(Waiting(Arc::new(Shared { arbiter, queue: Mutex::default() })))
     }
 
     /// Runs `birth` on the arbiter, after those before it. False when the arbiter has ended; one that ends before its turn has
@@ -56,13 +84,13 @@ impl Cradle {
 
 impl From<ArbiterHandle> for Cradle {
     fn from(arbiter: ArbiterHandle) -> Cradle {
-        Cradle(Waiting(Arc::new(Shared { arbiter, queue: Mutex::default() })))
+        Cradle::at(Some(arbiter))
     }
 }
 
 impl fmt::Debug for Cradle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Cradle({:?})", self.arbiter())
+        write!(f, "Cradle({:?})", self.0.0.arbiter)
     }
 }
 
@@ -75,7 +103,14 @@ impl Waiting {
     /// Sends the arbiter to its births. False when it has ended.
     pub(super) fn serve(self) -> bool {
         let arbiter = self.0.arbiter.clone();
-        arbiter.spawn(Service { waiting: self, is_over: false }.run())
+        let service = Service { waiting: self, is_over: false }.run();
+        match arbiter {
+            Some(arbiter) => arbiter.spawn(service),
+            None => {
+                actix_rt::spawn(service);
+                true
+            }
+        }
     }
 }
 
@@ -181,7 +216,7 @@ mod tests {
             let (late, block) = (tx.clone(), mpsc::channel::<()>());
             let (go_on, wait) = block;
             cradle.spawn_fn(move || wait.recv().unwrap_or(()));
-            cradle.arbiter().stop();
+            arbiter.stop();
             cradle.spawn_fn(move || drop(late));
             drop((tx, go_on));
             arbiter.join().unwrap();

@@ -126,9 +126,11 @@ async fn carry_out(
                     }
                     continue;
                 }
-                Effect::Do { step, limit } => (step, Way::Do, step::begin(world, &plan.steps[step as usize], limit)),
+                Effect::Do { step, limit } => {
+                    (step, Way::Do, step::begin(world, &plan.steps[step as usize], Way::Do, limit))
+                }
                 Effect::Undo { step, limit } => {
-                    (step, Way::Undo, step::begin(world, &plan.steps[step as usize].inverse(), limit))
+                    (step, Way::Undo, step::begin(world, &plan.steps[step as usize].inverse(), Way::Undo, limit))
                 }
                 Effect::Finished(outcome) => return outcome,
             };
@@ -143,6 +145,7 @@ async fn carry_out(
                 alarm.as_mut().reset(until);
             }
             tokio::select! {
+                biased;
                 Some(more) = next_of(&mut under_way) => over = more,
                 () = &mut alarm => {
                     run.tick(now(), &mut effects);

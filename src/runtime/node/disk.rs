@@ -27,15 +27,22 @@ pub(super) struct Disk(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    store: Store,
+    store: Arc<Store>,
+    /// Whatever blocks runs on the thread that asks.
+    blocks_here: bool,
     /// Whether something could not be written since the disk was last tried.
     is_full: AtomicBool,
 }
 
 impl Disk {
     /// The disk of a store.
-    pub(super) fn new(store: Store) -> Disk {
-        Disk(Arc::new(Shared { store, is_full: AtomicBool::new(false) }))
+    pub(super) fn new(store: impl Into<Arc<Store>>) -> Disk {
+        Disk(Arc::new(Shared { store: store.into(), blocks_here: false, is_full: AtomicBool::new(false) }))
+    }
+
+    /// The same; requests run on the thread that asks.
+    pub(super) fn blocking_here(store: Arc<Store>) -> Disk {
+        Disk(Arc::new(Shared { store, blocks_here: true, is_full: AtomicBool::new(false) }))
     }
 
     /// The store itself, for threads that may block.
@@ -52,7 +59,15 @@ impl Disk {
         request: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, String> {
         let disk = self.clone();
-        let done = tokio::task::spawn_blocking(move || disk.note(request(disk.store()))).await;
+        self.off_the_thread(move || disk.note(request(disk.store()))).await
+    }
+
+    /// Runs what blocks, off the arbiter.
+    pub(super) async fn off_the_thread<T: Send + 'static>(&self, blocking: impl FnOnce() -> T + Send + 'static) -> T {
+        if self.0.blocks_here {
+            return blocking();
+        }
+        let done = tokio::task::spawn_blocking(blocking).await;
         done.expect("requests to the store do not panic, and the runtime outlives its tasks")
     }
 

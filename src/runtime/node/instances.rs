@@ -23,6 +23,8 @@ pub(super) struct Slot {
     pub(super) policy: Policy,
     /// A crash that was told while it was being started again, before it counted as running.
     pub(super) missed: Option<Failure>,
+    /// It did not run, though it was to, when the last plan that changed its values came to it.
+    pub(super) was_down: bool,
     /// How to speak to it.
     pub(super) handle: Handle,
     /// Where it lives; given back with it.

@@ -103,6 +103,8 @@ pub struct Ready {
     pub elapsed: Duration,
     /// How others were looked for.
     pub tried: String,
+    /// The group: the model, who is there, what becomes of a push.
+    pub group: GroupHandle,
 }
 
 /// Runs a node until `stop` is told (or dropped), a signal asks for its end, or its model stops it. Blocks; call it from a
@@ -136,7 +138,8 @@ pub fn run_then(
     // The engine opens before the actor system and closes after it: it must not run on an arbiter.
     let closer = router.clone();
     let system = System::new();
-    let result = system.block_on(live(options, catalog, Disk::new(store), router, stop, watch, ready));
+    let disk = Disk::new(store);
+    let result = system.block_on(live(options, catalog, disk, router, stop, watch, ready));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     match runtime {
         Ok(runtime) => runtime.block_on(closer.close(CLOSE_MAX)),
@@ -145,12 +148,30 @@ pub fn run_then(
     result
 }
 
+/// A node on a network and a store that are there, on the thread that asks, which must be a tokio `LocalSet`'s: for simulations,
+/// where many nodes live on one thread, each on a set of its own. Dropping that is the crash of a node. With
+/// [`Options::n_workers`] 0 nothing of it lives on another thread.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn live_here(
+    options: Options,
+    catalog: Arc<Catalog>,
+    store: Arc<Store>,
+    router: Router,
+    stop: oneshot::Receiver<()>,
+    ready: impl FnOnce(&Ready),
+) -> Result<(), StartError> {
+    let disk = if options.n_workers == 0 { Disk::blocking_here(store) } else { Disk::new(store) };
+    live(options, catalog, disk, router.clone(), stop, Stopwatch::start(), ready).await
+}
+
 /// Joins the network. Another process may take the port between our look at it and zenoh's: where any will do, the next is tried.
 fn start_engine(options: &mut Options, me: Peer) -> Result<Router, StartError> {
     let mut tries = 0;
     loop {
         fix_ports(&mut options.engine.listen)?;
-        match engine::zenoh::start(&options.engine, me.clone()) {
+        match engine::start(&options.engine, me.clone()) {
             Err(EngineError::Listen { .. } | EngineError::Network(_)) if options.any_port && tries < PORT_TRIES => {
                 tries += 1;
                 options.engine.listen = vec![engine::config::LISTEN_DEFAULT.to_owned()];
@@ -206,7 +227,7 @@ async fn drain(world: &Rc<World>, options: &Options) {
         tracing::warn!(limit = ?options.drain, "not everything stopped in time");
     }
     world.placement.borrow().stop();
-    world.group_arbiter.stop();
+    world.group_thread.stop();
 }
 
 /// Joins the group and serves until the end.
@@ -242,6 +263,7 @@ async fn lead(
         revision,
         elapsed: watch.elapsed(),
         tried: options.engine.tried(),
+        group: group.clone(),
     });
     until_the_end(world, stop, options.obeys_signals).await;
     match world.name_taken.take() {
@@ -310,7 +332,7 @@ async fn start_group(world: &Rc<World>, options: &Options) -> Result<GroupHandle
         life: world.instances.borrow_mut().next_life(),
         definition,
         dictionary: crate::model::Dictionary::default(),
-        arbiter: world.group_arbiter.handle().into(),
+        arbiter: world.group_thread.cradle(),
         environment: world.environment(),
     };
     let handle = world.catalog.create(birth).map_err(|failure| failed(failure.to_string()))?;

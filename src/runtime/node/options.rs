@@ -38,7 +38,8 @@ pub struct Options {
     pub data: Option<PathBuf>,
     /// What it adds to the model when it starts for the first time.
     pub boot: Boot,
-    /// Threads for user code.
+    /// Threads for user code. With 0 everything lives on the node's own thread, what blocks the disk too: for simulations, where
+    /// nothing may depend on when another thread gets its turn.
     pub n_workers: usize,
     /// Time limits of adaptation steps.
     pub limits: Limits,

@@ -2,10 +2,8 @@
 
 use std::collections::HashMap;
 
-use actix_rt::Arbiter;
-
 use crate::{
-    runtime::instance::Cradle,
+    runtime::instance::{Cradle, cradle::Thread},
     words::{ChannelName, InstancePath},
 };
 
@@ -21,7 +19,7 @@ const SHARE_LEAST: usize = 4;
 pub(super) struct Place(usize);
 
 struct Worker {
-    arbiter: Arbiter,
+    thread: Thread,
     cradle: Cradle,
     n_instances: usize,
     /// An instance blocks this thread for good: nothing new comes here.
@@ -35,12 +33,14 @@ pub(super) struct Placement {
     /// Where the instances on a channel live, as far as there is room: as many entries as channels run here.
     places: HashMap<ChannelName, usize>,
     n_wanted: usize,
+    /// Nothing has a thread of its own.
+    all_here: bool,
 }
 
 impl Placement {
-    /// Placement over `n_wanted` threads (at least one), started when they are needed.
+    /// Placement over `n_wanted` threads, started when they are needed; over the node's own with 0.
     pub(super) fn new(n_wanted: usize) -> Placement {
-        Placement { workers: Vec::new(), places: HashMap::new(), n_wanted: n_wanted.max(1) }
+        Placement { workers: Vec::new(), places: HashMap::new(), n_wanted: n_wanted.max(1), all_here: n_wanted == 0 }
     }
 
     /// A place for one more instance, near to a channel.
@@ -67,9 +67,8 @@ impl Placement {
         let n_usable = self.workers.iter().filter(|worker| !worker.condemned).count();
         let idle = self.workers.iter().any(|worker| !worker.condemned && worker.n_instances == 0);
         if n_usable == 0 || (n_usable < self.n_wanted && !idle) {
-            let arbiter = Arbiter::new();
-            let cradle = arbiter.handle().into();
-            self.workers.push(Worker { arbiter, cradle, n_instances: 0, condemned: false });
+            let thread = if self.all_here { Thread::here() } else { Thread::start() };
+            self.workers.push(Worker { cradle: thread.cradle(), thread, n_instances: 0, condemned: false });
         }
         let usable = self.workers.iter().enumerate().filter(|(_, worker)| !worker.condemned);
         usable
@@ -100,7 +99,7 @@ impl Placement {
     /// Ends the threads.
     pub(super) fn stop(&self) {
         for worker in &self.workers {
-            worker.arbiter.stop();
+            worker.thread.stop();
         }
     }
 }

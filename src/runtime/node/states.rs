@@ -86,7 +86,8 @@ impl States {
         };
         if must_write {
             let shared = self.0.clone();
-            tokio::task::spawn_blocking(move || shared.write());
+            let disk = shared.disk.clone();
+            actix_rt::spawn(async move { disk.off_the_thread(move || shared.write()).await });
         }
         written.await.unwrap_or_else(|_| Err("the store has ended".to_owned()))
     }

@@ -12,7 +12,7 @@ use crate::{
     io::clock,
     logic::{
         gossip::InstanceState,
-        plan::{Adaptation, Blueprint, End, HandOver, StateFrom, Subject},
+        plan::{Adaptation, Blueprint, End, HandOver, StateFrom, Subject, Way},
         restart::{Policy, Restarts},
     },
     model::Dictionary,
@@ -35,8 +35,8 @@ fn waits(step: impl Future<Output = Result<(), String>> + 'static) -> Begun {
     Begun::Waits(Box::pin(step))
 }
 
-/// Begins a step; most of a large plan is over with that. Whoever undoes one does its inverse.
-pub(super) fn begin(world: &Rc<World>, step: &Adaptation, limit: Duration) -> Begun {
+/// Begins a step; most of a large plan is over with that. Whoever undoes one does its inverse, and says so with `way`.
+pub(super) fn begin(world: &Rc<World>, step: &Adaptation, way: Way, limit: Duration) -> Begun {
     if matches!(step, Adaptation::UpdateInstance { .. } | Adaptation::StartInstance(_)) {
         // All bindings are made by now: channels hear of them at once. Not before: what is unbound only to be bound again (an
         // upgrade, say) must not look gone, since a channel gives up what it keeps for who is gone.
@@ -52,7 +52,7 @@ pub(super) fn begin(world: &Rc<World>, step: &Adaptation, limit: Duration) -> Be
             note_value(world, subject, attribute, after.as_ref());
             NOTHING
         }
-        Adaptation::UpdateInstance { subject, after, .. } => begin_update(world, subject, after, limit),
+        Adaptation::UpdateInstance { subject, after, .. } => begin_update(world, subject, after, way, limit),
         Adaptation::StartInstance(subject) => begin_start(world, subject, limit),
         Adaptation::StopSelf(_) => {
             world.stop_wanted.set(true);
@@ -149,6 +149,13 @@ async fn stop(world: &World, subject: &Subject, handle: &Handle, limit: Duration
             failed(world, subject, &failure);
             Ok(())
         }
+        // It says that something went wrong, and has stopped all the same. To start it again would keep it for ever, and its node
+        // at a model that nobody wants any more.
+        Err(failure) if handle.condition() == Condition::Stopped => {
+            tracing::warn!(instance = %subject.path, %failure, "did not stop well");
+            becomes(world, subject, InstanceState::Stopped, &failure.to_string());
+            Ok(())
+        }
         // What has crashed does not run: that is what was wanted.
         Err(Failure::Condition { .. } | Failure::Gone) => Ok(()),
         Err(failure) => Err(failed(world, subject, &failure)),
@@ -232,7 +239,7 @@ fn create(world: &Rc<World>, blueprint: &Blueprint) -> Result<Handle, String> {
     };
     let (place, arbiter) = match subject.path {
         // Groups live by themselves: no component's code delays what a group says.
-        InstancePath::Group(_) => (None, world.group_arbiter.handle().into()),
+        InstancePath::Group(_) => (None, world.group_thread.cradle()),
         _ => {
             let (place, arbiter) = world.placement.borrow_mut().place(near(world, &subject.path).as_ref());
             (Some(place), arbiter)
@@ -268,6 +275,7 @@ fn create(world: &Rc<World>, blueprint: &Blueprint) -> Result<Handle, String> {
         n_restarts: 0,
         kept: None,
         missed: None,
+        was_down: false,
     });
     Ok(handle)
 }
@@ -375,13 +383,13 @@ fn note_value(world: &World, subject: &Subject, attribute: &AttributeName, value
     }
 }
 
-fn begin_update(world: &Rc<World>, subject: &Arc<Subject>, values: &Dictionary, limit: Duration) -> Begun {
+fn begin_update(world: &Rc<World>, subject: &Arc<Subject>, values: &Dictionary, way: Way, limit: Duration) -> Begun {
     if let Some(node) = hosted(subject) {
         return Begun::Over(super::hosted::update(world, node, values));
     }
     let Some(handle) = handle_of(world, subject) else { return NOTHING };
     let (world, subject, values) = (world.clone(), subject.clone(), values.clone());
-    waits(async move { update(&world, &subject, &handle, values, limit).await })
+    waits(async move { update(&world, &subject, &handle, values, way, limit).await })
 }
 
 async fn update(
@@ -389,24 +397,48 @@ async fn update(
     subject: &Subject,
     handle: &Handle,
     values: Dictionary,
+    way: Way,
     limit: Duration,
 ) -> Result<(), String> {
+    let is_down = handle.condition() != Condition::Running && is_to_run(world, subject);
+    let mut is_to_start = is_down;
     if let Some(slot) = world.instances.borrow_mut().of_mut(subject) {
         slot.values = values.clone();
         slot.is_told = true;
+        match way {
+            Way::Do => slot.was_down = is_down,
+            // What was down before the plan came need not run for it to be undone.
+            Way::Undo => is_to_start &= !slot.was_down,
+        }
     }
-    let was_down = handle.condition() == Condition::Failed;
+    if is_to_start {
+        // Supervision, which may be about to start it again, leaves it to us from here on.
+        becomes(world, subject, InstanceState::Starting, "");
+    }
     let updated = async {
         mend(world, subject, handle, limit).await?;
         handle.update(values, limit).await?;
+        if !is_to_start {
+            return Ok(());
+        }
+        // A start of supervision's may have come to its end meanwhile.
+        mend(world, subject, handle, limit).await?;
         // New values may be what it needed; and the old ones, after an update that crashed it, are what it ran with.
-        if was_down { handle.start(limit).await } else { Ok(()) }
+        handle.start(limit).await
     };
-    updated.await.map_err(|failure| failed_update(world, subject, &failure))?;
-    if was_down {
+    updated.await.map_err(|failure| match is_to_start {
+        true => failed(world, subject, &failure),
+        false => failed_update(world, subject, &failure),
+    })?;
+    if is_to_start {
         becomes(world, subject, InstanceState::Running, "");
     }
     Ok(())
+}
+
+/// Whether the model that runs here wants an instance running: one that does not has crashed, or could not be started again.
+fn is_to_run(world: &World, subject: &Subject) -> bool {
+    world.running.borrow().instance(&subject.path).is_some_and(|instance| instance.started)
 }
 
 /// Whether values were noted that the instance has not heard of.
@@ -427,6 +459,7 @@ async fn mend(world: &Rc<World>, subject: &Subject, handle: &Handle, limit: Dura
     if handle.condition() != Condition::Failed {
         return Ok(());
     }
+    becomes(world, subject, InstanceState::Starting, "");
     supervise::renew(world, subject, handle, limit).await?;
     if let Some(slot) = world.instances.borrow_mut().of_mut(subject) {
         slot.restarts.forgive();

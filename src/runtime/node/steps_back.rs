@@ -10,7 +10,8 @@ use crate::{logic::plan::HandOver, model::Model, words::InstancePath};
 /// Stops all that runs (senders before channels, channels before receivers would be ideal; components before channels is
 /// enough, since channels keep what nobody takes), keeps the states of components, and ends every instance.
 pub(super) async fn clear(world: &Rc<World>, limit: Duration) {
-    let paths: Vec<InstancePath> = world.instances.borrow().iter().map(|slot| slot.subject.path.clone()).collect();
+    let paths: Vec<InstancePath> =
+        world.instances.borrow().in_order().iter().map(|slot| slot.subject.path.clone()).collect();
     let (components, others): (Vec<_>, Vec<_>) =
         paths.into_iter().partition(|path| matches!(path, InstancePath::Component(..)));
     join_all(components.iter().map(|path| stop_and_keep(world, path, limit))).await;

@@ -131,7 +131,8 @@ pub(super) async fn checkpoints(world: Rc<World>, period: Duration, limit: Durat
         let running: Vec<_> = world
             .instances
             .borrow()
-            .iter()
+            .in_order()
+            .into_iter()
             .filter(|slot| {
                 slot.state == InstanceState::Running && matches!(slot.subject.path, InstancePath::Component(..))
             })

@@ -6,7 +6,6 @@ use std::{
     sync::Arc,
 };
 
-use actix_rt::Arbiter;
 use tokio::sync::{Notify, watch};
 
 use super::{
@@ -22,7 +21,7 @@ use crate::{
     model::Model,
     runtime::{
         group::GroupHandle,
-        instance::{Catalog, Environment, Handle},
+        instance::{Catalog, Environment, Handle, cradle::Thread},
     },
     words::{InstancePath, NodeName},
 };
@@ -48,7 +47,7 @@ pub(super) struct World {
     /// How often crashed instances are started again, where their type says nothing.
     pub(super) restart: Policy,
     /// The thread of the groups.
-    pub(super) group_arbiter: Arbiter,
+    pub(super) group_thread: Thread,
     /// Which thread has room.
     pub(super) placement: RefCell<Placement>,
     /// What happened lately.
@@ -99,7 +98,7 @@ impl World {
             hosted: RefCell::new(hosted),
             wires: RefCell::default(),
             restart: options.restart,
-            group_arbiter: Arbiter::new(),
+            group_thread: if options.n_workers == 0 { Thread::here() } else { Thread::start() },
             placement: RefCell::new(Placement::new(options.n_workers)),
             journal: RefCell::default(),
             rates: RefCell::default(),

@@ -6,7 +6,7 @@ use crate::worlds::World;
 
 const EXAMPLES: &str = "\
 Examples:
-  enact-sim all                        a thousand seeds of each world
+  enact-sim all                        a thousand seeds of each world, a hundred of node
   enact-sim gossip --seeds 100000      more of one
   enact-sim gossip --seed 4711 --trace what happens in one, line by line
   enact-sim all --seeds 10000 --output json
@@ -31,7 +31,9 @@ pub(crate) enum Verb {
     Engine(RunArgs),
     /// How a node gets from one model to another: steps that fail, hang and answer late, crashes in the middle.
     Plan(RunArgs),
-    /// Each world, N seeds of each.
+    /// What runs: nodes with all their actors over the double of the network, crashes, cuts, components that misbehave.
+    Node(RunArgs),
+    /// Each world, N seeds of each; of node N / 10, since one takes as long as a hundred of the others.
     All(RunArgs),
     /// Breaks the cores on purpose, one fault at a time, and shows that each is caught. Needs the workspace, git and cargo.
     Mutants(MutantArgs),
@@ -49,6 +51,11 @@ pub(crate) struct MutantArgs {
 }
 
 impl Verb {
+    /// How many seeds of a world are run when so many are asked for.
+    pub(crate) fn share(&self, world: World, n_seeds: u64) -> u64 {
+        if matches!(self, Verb::All(_)) { world.share(n_seeds) } else { n_seeds }
+    }
+
     /// Which worlds are run, and how; or how mutants are tried.
     pub(crate) fn runs(&self) -> Result<(Vec<World>, &RunArgs), &MutantArgs> {
         Ok(match self {
@@ -56,6 +63,7 @@ impl Verb {
             Verb::Gossip(args) => (vec![World::Gossip], args),
             Verb::Engine(args) => (vec![World::Engine], args),
             Verb::Plan(args) => (vec![World::Plan], args),
+            Verb::Node(args) => (vec![World::Node], args),
             Verb::All(args) => (World::ALL.to_vec(), args),
         })
     }
@@ -76,6 +84,9 @@ pub(crate) struct RunArgs {
     /// Prints what happens, line by line; with --seed.
     #[arg(long, requires = "seed")]
     pub(crate) trace: bool,
+    /// Prints what the actors log as well, from this level on; with --trace, for the world of nodes.
+    #[arg(long, value_name = "LEVEL", requires = "trace")]
+    pub(crate) log: Option<String>,
     /// How many threads; all cores unless given.
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<usize>,

@@ -8,6 +8,7 @@ mod engine;
 mod gossip;
 mod mutants;
 mod network;
+mod node;
 mod plan;
 mod run;
 mod show;
@@ -20,7 +21,10 @@ mod tests;
 use std::{process::ExitCode, thread};
 
 use clap::Parser;
-use enact::io::clock::Stopwatch;
+use enact::io::{
+    clock::Stopwatch,
+    telemetry::{self, LogForm},
+};
 
 use self::{
     args::{Cli, Output, RunArgs},
@@ -35,9 +39,14 @@ fn main() -> ExitCode {
         Ok(runs) => runs,
         Err(args) => return tried(mutants::run(args.seeds, args.only.as_deref())),
     };
+    if let Some(level) = &args.log
+        && let Err(error) = telemetry::start(level, LogForm::Human, 0)
+    {
+        return tried(Err(error.to_string()));
+    }
     let held = match args.seed {
         Some(seed) => worlds.into_iter().map(|world| one(world, seed, args.trace)).min().unwrap_or(true),
-        None => many(&worlds, args),
+        None => many(&worlds, args, |world| cli.verb.share(world, args.seeds)),
     };
     tried(Ok(held))
 }
@@ -68,13 +77,14 @@ fn one(world: World, seed: u64, trace: bool) -> bool {
 }
 
 /// Many seeds of each world. Gives whether all held.
-fn many(worlds: &[World], args: &RunArgs) -> bool {
+fn many(worlds: &[World], args: &RunArgs, share: impl Fn(World) -> u64) -> bool {
     let n_jobs = args.jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
     let mut tallies = Vec::new();
     for &world in worlds {
         let clock = Stopwatch::start();
-        let bar = show::bar(world, args.seeds);
-        let tally = run::many(world, args.from..args.from + args.seeds, n_jobs, &|| bar.inc(1));
+        let n_seeds = share(world);
+        let bar = show::bar(world, n_seeds);
+        let tally = run::many(world, args.from..args.from + n_seeds, n_jobs, &|| bar.inc(1));
         bar.finish_and_clear();
         let elapsed = clock.elapsed();
         if args.output == Output::Human {

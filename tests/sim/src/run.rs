@@ -2,7 +2,7 @@
 
 use std::{
     backtrace::Backtrace,
-    cell::RefCell,
+    cell::{Cell, RefCell},
     panic::{self, AssertUnwindSafe},
     sync::{
         Mutex, PoisonError,
@@ -108,13 +108,22 @@ fn again(world: World, seed: u64, violation: Violation) -> Failure {
 
 // ------------------------------------------------------------------------------------------------------------- panics
 
+/// What code that is told to panic says: that is no violation.
+pub(crate) const ORDERED: &str = "as ordered";
+
 thread_local! {
+    /// Whether a world lives on this thread.
+    static IS_WORLD: Cell<bool> = const { Cell::new(false) };
     static PANIC: RefCell<Option<Violation>> = const { RefCell::new(None) };
 }
 
 /// A panic in the code under test is a violation, with its place.
 fn catching(run: impl FnOnce() -> Checked) -> Checked {
-    match panic::catch_unwind(AssertUnwindSafe(run)) {
+    IS_WORLD.set(true);
+    drop(noted_panic());
+    let ended = panic::catch_unwind(AssertUnwindSafe(run));
+    IS_WORLD.set(false);
+    match ended {
         Ok(checked) => checked,
         Err(_) => {
             let noted = PANIC.with_borrow_mut(Option::take);
@@ -127,14 +136,25 @@ fn panicked(detail: String) -> Violation {
     Violation { invariant: "nothing panics".to_owned(), detail }
 }
 
-/// Notes panics instead of printing them. To be called once, before any world runs.
+/// A panic that something on this thread has caught.
+pub(crate) fn noted_panic() -> Option<Violation> {
+    PANIC.with_borrow_mut(Option::take)
+}
+
+/// Notes the panics of worlds instead of printing them. To be called once, before any world runs.
 pub(crate) fn note_panics() {
-    panic::set_hook(Box::new(|info| {
+    let elsewhere = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if !IS_WORLD.get() {
+            return elsewhere(info);
+        }
         let trace = Backtrace::capture();
         let detail = match trace.status() {
             std::backtrace::BacktraceStatus::Captured => format!("{info}\n{trace}"),
             _ => info.to_string(),
         };
-        PANIC.with_borrow_mut(|noted| *noted = Some(panicked(detail)));
+        if !detail.contains(ORDERED) {
+            PANIC.with_borrow_mut(|noted| *noted = Some(panicked(detail)));
+        }
     }));
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     run::{Failure, Tally},
-    worlds::World,
+    worlds::{NODE_SHARE, World},
 };
 
 /// The version of the JSON form.
@@ -38,6 +38,13 @@ pub(crate) fn line(world: World, tally: &Tally, elapsed: Duration) -> String {
     )
 }
 
+/// Why a world has fewer seeds than the others.
+fn shares(tallies: &[(World, Tally, Duration)]) -> String {
+    let nodes = tallies.iter().any(|(world, ..)| *world == World::Node);
+    let why = format!("  (of node one seed in {NODE_SHARE}: whole nodes live in it)");
+    if nodes { why } else { String::new() }
+}
+
 /// The sum of several worlds.
 pub(crate) fn sum(tallies: &[(World, Tally, Duration)]) -> String {
     let n_steps: u64 = tallies.iter().map(|(_, tally, _)| tally.n_steps).sum();
@@ -45,10 +52,11 @@ pub(crate) fn sum(tallies: &[(World, Tally, Duration)]) -> String {
     let n_seeds = tallies.iter().map(|(_, tally, _)| tally.n_seeds).max().unwrap_or(0);
     let elapsed: Duration = tallies.iter().map(|(.., elapsed)| *elapsed).sum();
     format!(
-        "{:<10} {n_seeds:>7} seeds  {n_steps:>11} steps  {:>7.2} s  {:>7.0} seeds/s of all  ({n_runs} worlds)",
+        "{:<10} {n_seeds:>7} seeds  {n_steps:>11} steps  {:>7.2} s  {:>7.0} seeds/s of all  ({n_runs} worlds){}",
         "all",
         elapsed.as_secs_f64(),
-        n_seeds as f64 / elapsed.as_secs_f64()
+        n_seeds as f64 / elapsed.as_secs_f64(),
+        shares(tallies)
     )
 }
 

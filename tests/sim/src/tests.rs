@@ -1,8 +1,17 @@
 //! Some seeds of each world with each change; thousands of them are run by `.ci/run`.
 
+use std::sync::Once;
+
 use crate::{run, trace::Telling, worlds::World};
 
+/// What is told to panic does so unheard.
+fn note_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(run::note_panics);
+}
+
 fn hold(world: World, n_seeds: u64) {
+    note_panics();
     let tally = run::many(world, 0..n_seeds, 2, &|| ());
     let told: Vec<String> = tally.failures.iter().map(crate::show::failure).collect();
     assert!(told.is_empty(), "{}", told.join("\n"));
@@ -25,7 +34,13 @@ fn a_run_ends_in_the_one_model_or_in_the_other_whatever_becomes_of_its_steps() {
 }
 
 #[test]
+fn what_runs_on_nodes_that_crash_and_are_cut_off_follows_the_model_and_nothing_acknowledged_is_lost() {
+    hold(World::Node, 12);
+}
+
+#[test]
 fn the_accident_is_in_the_seed() {
+    note_panics();
     for world in World::ALL {
         let hash = |seed| {
             let run = run::one(world, seed, Telling::Last);

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use crate::{
-    engine, gossip, plan,
+    engine, gossip, node, plan,
     trace::{Checked, Trace},
 };
 
@@ -16,11 +16,16 @@ pub(crate) enum World {
     Engine,
     /// How a node gets from one model to another: the core of plans and their runs.
     Plan,
+    /// What runs: nodes with all their actors.
+    Node,
 }
+
+/// One of so many seeds of `all` is run in the world of nodes.
+pub(crate) const NODE_SHARE: u64 = 10;
 
 impl World {
     /// All of them, in the order in which they are run.
-    pub(crate) const ALL: [World; 3] = [World::Gossip, World::Engine, World::Plan];
+    pub(crate) const ALL: [World; 4] = [World::Gossip, World::Engine, World::Plan, World::Node];
 
     /// What it is called.
     pub(crate) fn name(self) -> &'static str {
@@ -28,6 +33,16 @@ impl World {
             World::Gossip => "gossip",
             World::Engine => "engine",
             World::Plan => "plan",
+            World::Node => "node",
+        }
+    }
+
+    /// How many of so many seeds it gets where all worlds are run. A seed of `node` takes as long as a hundred of the others: whole nodes
+    /// boot, adapt and talk in it.
+    pub(crate) fn share(self, n_seeds: u64) -> u64 {
+        match self {
+            World::Gossip | World::Engine | World::Plan => n_seeds,
+            World::Node => n_seeds.div_ceil(NODE_SHARE),
         }
     }
 
@@ -37,6 +52,7 @@ impl World {
             World::Gossip => gossip::run(seed, trace),
             World::Engine => engine::run(seed, trace),
             World::Plan => plan::run(seed, trace),
+            World::Node => node::run(seed, trace),
         }
     }
 }

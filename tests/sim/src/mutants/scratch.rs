@@ -1,7 +1,6 @@
-//! The scratch workspace: the lower floors of the library alone, with all faults planted and switched off, and this program on top.
+//! The scratch workspace: the library without the network, with all faults planted and switched off, and this program on top.
 //!
-//! The floors are what makes it quick: words, model and cores need nothing of what is above them, so they build without actix,
-//! tokio and zenoh. And each fault is behind a switch, so that one build serves them all; one is switched on at a time.
+//! Each fault is behind a switch, so that one build serves them all; one is switched on at a time.
 
 use std::{
     collections::BTreeMap,
@@ -11,24 +10,6 @@ use std::{
 };
 
 use super::list::{self, Mutant};
-
-/// What the lower floors need.
-const DEPENDENCIES: [&str; 11] = [
-    "blake3",
-    "bytes",
-    "humantime",
-    "imbl",
-    "petgraph",
-    "schemars",
-    "serde",
-    "serde_json",
-    "siphasher",
-    "thiserror",
-    "uhlc",
-];
-
-/// The cores that are simulated.
-const CORES: [&str; 6] = ["delivery", "gossip", "link", "peers", "plan", "restart"];
 
 /// The switch: an environment variable, read once.
 const SWITCH: &str = "//! The switch of deliberate faults.
@@ -61,7 +42,7 @@ fn put(path: &Path, text: &str) -> io::Result<()> {
 
 /// The sources that git tracks below these places.
 fn sources(root: &Path) -> Result<Vec<String>, String> {
-    let places = ["src/words", "src/model", "src/logic", "src/io/clock.rs", "tests/sim"];
+    let places = ["src", "macros", "tests/sim", "Cargo.toml"];
     let mut git = Command::new("git");
     git.arg("-C").arg(root).args(["ls-files", "--cached", "--others", "--exclude-standard", "--"]).args(places);
     let listed = git.output().map_err(|error| format!("git: {error}"))?;
@@ -103,40 +84,29 @@ pub(super) fn build(mutants: &[Mutant]) -> Result<PathBuf, String> {
 
 fn write(root: &Path, scratch: &Path, texts: &BTreeMap<String, String>) -> io::Result<Result<(), String>> {
     for (path, text) in texts {
-        let to = match path.strip_prefix("tests/sim/") {
-            Some(own) => scratch.join("sim").join(own),
-            None => scratch.join("enact").join(path),
+        let text = match path.as_str() {
+            "Cargo.toml" => match workspace(text) {
+                Ok(text) => text,
+                Err(error) => return Ok(Err(error)),
+            },
+            "src/lib.rs" => format!("{text}\npub mod mutant;\n"),
+            _ => text.clone(),
         };
-        put(&to, text)?;
+        put(&scratch.join(path), &text)?;
     }
-    let cores: String = CORES.iter().map(|core| format!("pub mod {core};\n")).collect();
-    put(&scratch.join("enact/src/logic/mod.rs"), &cores)?;
-    put(&scratch.join("enact/src/io/mod.rs"), "pub mod clock;\n")?;
-    put(&scratch.join("enact/src/mutant.rs"), SWITCH)?;
-    put(
-        &scratch.join("enact/src/lib.rs"),
-        "pub mod io;\npub mod logic;\npub mod model;\npub mod mutant;\npub mod words;\n",
-    )?;
-    let dependencies: String = DEPENDENCIES.iter().map(|name| format!("{name} = {{ workspace = true }}\n")).collect();
-    let package = "[package]\nname = \"enact\"\nversion.workspace = true\nedition.workspace = true\n\n[dependencies]\n";
-    put(&scratch.join("enact/Cargo.toml"), &format!("{package}{dependencies}"))?;
+    put(&scratch.join("src/mutant.rs"), SWITCH)?;
     // Builds go on from the lock that the first one made; a new one begins with the workspace's own.
     if !scratch.join("Cargo.lock").exists() {
         fs::copy(root.join("Cargo.lock"), scratch.join("Cargo.lock"))?;
     }
-    let manifest = fs::read_to_string(root.join("Cargo.toml"))?;
-    Ok(workspace(&manifest).and_then(|text| put(&scratch.join("Cargo.toml"), &text).map_err(|error| error.to_string())))
+    Ok(Ok(()))
 }
 
-/// The manifest of the scratch workspace: as the real one, with two packages.
+/// The manifest of the scratch workspace: as the real one, with two members and quicker builds.
 fn workspace(manifest: &str) -> Result<String, String> {
-    let package = section(manifest, "[workspace.package]", "[workspace.lints.rust]")?;
-    let lints = section(manifest, "[workspace.lints.rust]", "[workspace.dependencies]")?;
-    let dependencies = section(manifest, "[workspace.dependencies]", "\n[package]")?;
-    let others: Vec<&str> = dependencies.lines().filter(|line| !line.starts_with("enact")).collect();
-    let others = others.join("\n");
+    let shared = section(manifest, "[workspace.package]", "[dev-dependencies]")?;
     Ok(format!(
-        "[workspace]\nmembers = [\"enact\", \"sim\"]\nresolver = \"3\"\n\n{package}{lints}{others}\nenact = {{ path = \"enact\" }}\n\n\
+        "[workspace]\nmembers = [\"macros\", \"tests/sim\"]\nresolver = \"3\"\n\n{shared}\n\
          [profile.dev]\ndebug = false\nopt-level = 1\n"
     ))
 }

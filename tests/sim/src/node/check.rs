@@ -1,0 +1,251 @@
+//! What must hold in the world of nodes: at each look, and when all is well again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use enact::{
+    logic::{
+        gossip::{Adoption, StateDigest},
+        link,
+    },
+    model::{Model, change},
+    runtime::node::api::{ErrorCode, NodeVerdict},
+    words::{ComponentName, NodeName},
+};
+
+use super::{Event, World, parts::Ledger, wishes::node};
+use crate::{
+    agenda::MS,
+    run,
+    trace::{Checked, hold},
+};
+
+/// A push is answered by each node so soon: a plan's steps within their limits, those of the plan before it, and their undoing.
+const ANSWER_MAX_MS: u64 = 15_000;
+
+/// A machine whose name is still taken, since nobody noticed its crash, is started again.
+const TRY_AGAIN_MS: u64 = 300;
+
+/// What is wanted running on a node, each with its value.
+fn wanted_on(model: &Model, node: &NodeName) -> Vec<(ComponentName, i64)> {
+    let Some(here) = model.nodes.get(node) else { return Vec::new() };
+    let started = here.components.iter().filter(|(_, part)| part.instance.started);
+    started
+        .map(|(name, part)| {
+            (name.clone(), part.instance.get("value").and_then(|text| text.parse().ok()).unwrap_or_default())
+        })
+        .collect()
+}
+
+impl World<'_> {
+    /// What holds whatever happens. Looked at every [`super::LOOK_MS`].
+    pub(super) fn look(&mut self) -> Checked {
+        if let Some(violation) = run::noted_panic() {
+            return Err(violation);
+        }
+        self.look_at_ends()?;
+        let mut models: BTreeMap<StateDigest, (usize, Model)> = BTreeMap::new();
+        for (at, group) in self.groups() {
+            let current = group.current();
+            self.trace.mix(current.digest.0 as u64);
+            if let Some((other, model)) = models.get(&current.digest) {
+                hold!(
+                    *model == current.model,
+                    "equal digests mean equal models",
+                    "m{at} and m{other} differ in {:?}",
+                    change::diff(model, &current.model)
+                );
+            }
+            models.insert(current.digest, (at, current.model));
+        }
+        self.look_at_what_runs()?;
+        self.look_at_queues()?;
+        self.look_at_pushes()?;
+        self.mark(Ledger::n_begun());
+        Ok(())
+    }
+
+    fn look_at_ends(&mut self) -> Checked {
+        for at in 0..self.machines.len() {
+            let ended = self.machines[at].life.as_ref().and_then(|life| life.seat.borrow().ended.clone());
+            let Some(ended) = ended else { continue };
+            let is_rival = matches!(&ended, Err(why) if why.contains("already in the group"));
+            hold!(
+                is_rival || (ended.is_ok() && self.machines[at].is_stopping),
+                "no node ends but those that were killed or asked to",
+                "m{at}: {ended:?}"
+            );
+            self.machines[at].life = None;
+            self.say(|| format!("m{at} has ended: {ended:?}"));
+            self.agenda.plan(TRY_AGAIN_MS * MS, Event::Start(at));
+        }
+        Ok(())
+    }
+
+    fn look_at_what_runs(&mut self) -> Checked {
+        for at in 0..self.machines.len() {
+            let running = Ledger::running_on(&node(at));
+            let names: BTreeSet<_> = running.iter().map(|(name, _)| name).collect();
+            hold!(names.len() == running.len(), "nothing runs twice on one node", "on m{at}: {running:?}");
+            hold!(
+                self.machines[at].life.is_some() || running.is_empty(),
+                "with a node die its components",
+                "on m{at}: {running:?}"
+            );
+            self.trace.mix(running.len() as u64);
+        }
+        Ok(())
+    }
+
+    fn look_at_queues(&self) -> Checked {
+        let limits = link::Limits::default();
+        // One message more may wait on each lane.
+        let most = limits.queue_bytes.iter().chain(&limits.window_bytes).sum::<usize>() as u64 * 2;
+        for at in 0..self.machines.len() {
+            let Some(router) = self.router(at) else { continue };
+            for peer in router.stats().peers {
+                hold!(peer.queued_bytes <= most, "no queue is over its bound", "m{at} to {}", peer.peer);
+            }
+        }
+        Ok(())
+    }
+
+    /// Every push is taken or refused, and answered by each node.
+    fn look_at_pushes(&mut self) -> Checked {
+        let now = super::parts::since_the_beginning();
+        let book = self.book.clone();
+        for (number, told) in book.borrow().iter() {
+            let was_killed = self.machines[told.at].n_lives != told.life || self.machines[told.at].life.is_none();
+            let late = now.saturating_sub(told.asked).as_millis() as u64 > ANSWER_MAX_MS;
+            match (&told.applied, &told.outcome) {
+                (None, _) => {
+                    hold!(!late || was_killed, "a push is taken or refused", "push {number} on m{}", told.at);
+                }
+                (Some(Err(error)), _) => {
+                    let is_fine = matches!(
+                        error.code,
+                        ErrorCode::Invalid | ErrorCode::NotFound | ErrorCode::Refused | ErrorCode::Stale
+                    ) || (error.code == ErrorCode::Unreachable);
+                    hold!(is_fine, "a push is taken or refused", "push {number} on m{}: {error:?}", told.at);
+                }
+                (Some(Ok(_)), None) => {
+                    hold!(!late || was_killed, "a push is answered for each node", "push {number} on m{}", told.at);
+                }
+                (Some(Ok(_)), Some(Err(error))) => hold!(
+                    was_killed || self.machines[told.at].is_stopping,
+                    "a push is answered for each node",
+                    "push {number} on m{}: {error:?}",
+                    told.at
+                ),
+                (Some(Ok(_)), Some(Ok(outcome))) => {
+                    let undecided =
+                        |verdict: &NodeVerdict| matches!(verdict, NodeVerdict::Waiting | NodeVerdict::Working { .. });
+                    let waiting = outcome.nodes.iter().find(|node| undecided(&node.verdict));
+                    hold!(waiting.is_none(), "a push is answered for each node", "push {number}: {waiting:?}");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// After the last heal, within what is promised.
+    pub(super) fn check_agreed(&mut self) -> Checked {
+        let groups = self.groups();
+        hold!(
+            groups.len() == self.machines.len(),
+            "everybody is there again",
+            "only {:?} have joined",
+            groups.keys().collect::<Vec<_>>()
+        );
+        let digests: Vec<_> = groups.values().map(|group| group.current().digest).collect();
+        hold!(digests.iter().all(|digest| *digest == digests[0]), "all agree soon after the last heal", "{digests:?}");
+        let model = groups[&0].current().model;
+        let shows = |number: &usize| {
+            let key = format!("p{number}");
+            model.nodes.values().any(|node| node.instance.metadata.contains_key(key.as_str()))
+        };
+        for (number, told) in self.book.borrow().iter() {
+            let is_acknowledged = matches!(&told.applied, Some(Ok(_)));
+            hold!(
+                !is_acknowledged || shows(number),
+                "what was acknowledged is in the model",
+                "push {number} on m{}: {}",
+                told.at,
+                told.script
+            );
+        }
+        Ok(())
+    }
+
+    /// Everybody has done what the repair asked for, and runs its part of the model.
+    pub(super) async fn check_repaired(&mut self) -> Checked {
+        self.check_agreed()?;
+        let last = self.n_pushes - 1;
+        if let Some(told) = self.book.borrow().get(&last) {
+            hold!(
+                matches!(&told.outcome, Some(Ok(_))),
+                "what nobody keeps from being done is done",
+                "the repair: {:?} {:?}",
+                told.applied,
+                told.outcome
+            );
+        }
+        for (at, group) in self.groups() {
+            let members = group.members().await.unwrap_or_default();
+            let current = group.current();
+            for member in &members {
+                let status = member.status.as_ref();
+                let outcome = status.and_then(|status| status.outcome(current.id()?));
+                hold!(
+                    member.in_step && matches!(outcome, Some(Adoption::Adopted { .. })),
+                    "what nobody keeps from being done is done",
+                    "m{at} knows of {}: in step {}, {outcome:?}",
+                    member.node,
+                    member.in_step
+                );
+            }
+            let (running, wanted) = (Ledger::running_on(&node(at)), wanted_on(&current.model, &node(at)));
+            let report = members.iter().find(|member| member.node == node(at)).and_then(|own| own.status.as_ref());
+            hold!(
+                running == wanted,
+                "what runs on a node is its part of the model",
+                "m{at} runs {running:?}, wanted are {wanted:?}; it says {:?}",
+                report.map(|status| &status.report)
+            );
+        }
+        Ok(())
+    }
+
+    /// Who is bound is heard, and nobody else.
+    pub(super) fn check_heard(&mut self) -> Checked {
+        let Some(group) = self.groups().remove(&0) else { return Ok(()) };
+        let model = group.current().model;
+        let ends = |port: &str| {
+            let bound = model.bindings.iter().filter(|binding| binding.port.port.as_str() == port);
+            let is_started = |node: &NodeName, component: &ComponentName| {
+                model.component(node, component).is_some_and(|part| part.instance.started)
+            };
+            bound
+                .filter(|binding| is_started(&binding.port.node, &binding.port.component))
+                .map(|binding| {
+                    let port = &binding.port;
+                    (binding.channel.clone(), format!("{}.{}", port.node, port.component))
+                })
+                .collect::<Vec<_>>()
+        };
+        let mut wanted = BTreeSet::new();
+        for (cable, receiver) in ends("input") {
+            for (_, sender) in ends("out").iter().filter(|(other, _)| *other == cable) {
+                wanted.insert((receiver.clone(), sender.clone()));
+            }
+        }
+        let heard: BTreeSet<_> = Ledger::heard_since(self.settled_ms).into_iter().collect();
+        hold!(
+            heard == wanted,
+            "who is bound is heard, and nobody else",
+            "not heard: {:?}; heard all the same: {:?}",
+            wanted.difference(&heard).collect::<Vec<_>>(),
+            heard.difference(&wanted).collect::<Vec<_>>()
+        );
+        Ok(())
+    }
+}
