@@ -6,8 +6,9 @@
 use bincode::{
     config::{self, Config},
     error::{DecodeError, EncodeError},
+    serde::borrow_decode_from_slice,
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 /// The most bytes that a message may have when no tighter limit applies.
 pub const LIMIT_DEFAULT: usize = super::MESSAGE_MAX_BYTES;
@@ -40,6 +41,9 @@ pub enum CodecError {
 /// The codec counts what a value takes in memory; a number may take this many times its bytes on the wire (a `u128` as varint).
 const MEMORY_PER_BYTE: usize = 16;
 
+/// Room for a small message: most need no more, and none grows by single bytes.
+const ROOM_FIRST: usize = 64;
+
 fn standard() -> impl Config {
     config::standard()
 }
@@ -49,7 +53,9 @@ fn standard() -> impl Config {
 /// # Errors
 /// When the value's `Serialize` fails.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CodecError> {
-    bincode::serde::encode_to_vec(value, standard()).map_err(CodecError::Encode)
+    let mut bytes = Vec::with_capacity(ROOM_FIRST);
+    encode_into(value, &mut bytes)?;
+    Ok(bytes)
 }
 
 /// Encodes a value at the end of `into`, without an allocation of its own.
@@ -67,20 +73,20 @@ pub fn encode_into<T: Serialize + ?Sized>(value: &T, into: &mut Vec<u8>) -> Resu
     }
 }
 
-/// Decodes a value from the whole of `bytes`, which may be `limit` long at most.
+/// Decodes a value from the whole of `bytes`, which may be `limit` long at most. Slices and texts in it may point into `bytes`.
 ///
 /// # Errors
 /// When the bytes are too many, too few, or not such a value. Whatever they are, it never panics.
-pub fn decode<T: DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<T, CodecError> {
+pub fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8], limit: usize) -> Result<T, CodecError> {
     if bytes.len() > limit {
         return Err(CodecError::TooLarge { size: bytes.len(), limit });
     }
     // The codec's own limit is a constant, so there are a few: a declared length that so short an input cannot hold is refused
     // before anything is allocated for it.
     let decoded = match bytes.len().saturating_mul(MEMORY_PER_BYTE) {
-        0..0x1_0000 => bincode::serde::decode_from_slice(bytes, config::standard().with_limit::<0x1_0000>()),
-        0x1_0000..0x100_0000 => bincode::serde::decode_from_slice(bytes, config::standard().with_limit::<0x100_0000>()),
-        _ => bincode::serde::decode_from_slice(bytes, config::standard().with_limit::<0x4000_0000>()),
+        0..0x1_0000 => borrow_decode_from_slice(bytes, config::standard().with_limit::<0x1_0000>()),
+        0x1_0000..0x100_0000 => borrow_decode_from_slice(bytes, config::standard().with_limit::<0x100_0000>()),
+        _ => borrow_decode_from_slice(bytes, config::standard().with_limit::<0x4000_0000>()),
     };
     let (value, n_read) = decoded.map_err(CodecError::Decode)?;
     match bytes.len() - n_read {
@@ -94,7 +100,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use proptest::prelude::*;
-    use serde::Deserialize;
+    use serde::de::DeserializeOwned;
 
     use super::*;
 
@@ -168,6 +174,13 @@ mod tests {
         survives::<model::Scope>();
         survives::<model::Model>();
         survives::<Adaptation>();
+    }
+
+    #[test]
+    fn a_slice_is_read_in_place() {
+        let bytes = encode(&(7_u8, "text")).unwrap();
+        let (_, text): (u8, &str) = decode(&bytes, 1000).unwrap();
+        assert_eq!(text.as_ptr(), bytes[2..].as_ptr());
     }
 
     #[test]

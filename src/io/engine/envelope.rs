@@ -118,13 +118,13 @@ impl Envelope {
         }
     }
 
-    /// The message for a service, with the way back for its reply.
+    /// The message for a service, with the way back for its reply. Nothing else came with it.
     pub(super) fn incoming(self, wire: &Arc<Wire>, lane: Lane) -> Option<Incoming> {
         let from = wire.peer.clone();
         match self {
             Envelope::Tell { body, .. } => Some(Incoming { from, body, reply: None }),
             Envelope::Ask { ask, body, .. } => {
-                Some(Incoming { from, body, reply: Some(ReplyTo::there(wire.clone(), lane, ask)) })
+                Some(Incoming { from, body, reply: Some(ReplyTo::there(wire.clone(), lane, ask, true)) })
             }
             Envelope::Reply { .. } => None,
         }

@@ -15,15 +15,14 @@ use std::{
 use bytes::Bytes;
 use tokio::{sync::Notify, task::coop};
 
-use super::{
-    Incoming,
-    envelope::{Envelope, Head},
-    wire::Wire,
-};
+use super::{Incoming, ReplyTo, envelope::Head, wire::Wire};
 use crate::logic::link::{Lane, next_record};
 
 /// Messages that wait for a service: a full frame of the smallest messages fits, and a stuck service keeps at most this many.
 pub const INBOX_MAX: usize = 8192;
+
+/// The queue is told of so many taken messages at once, unless somebody waits for room: what all touch is touched seldom.
+const TOLD_EVERY: usize = 64;
 
 /// Tells and requests for one service that stood one after the other in a frame.
 #[derive(Debug)]
@@ -34,19 +33,25 @@ pub(super) struct Run {
     records: Bytes,
     at: usize,
     n_left: usize,
+    is_alone: bool,
 }
 
 impl Run {
     pub(super) fn new(wire: Arc<Wire>, lane: Lane, records: Bytes, n_messages: usize) -> Run {
-        Run { wire, lane, records, at: 0, n_left: n_messages }
+        Run { wire, lane, records, at: 0, n_left: n_messages, is_alone: n_messages == 1 }
     }
 
     fn next(&mut self) -> Option<Incoming> {
         let place = next_record(&self.records, &mut self.at)?;
         self.n_left = self.n_left.saturating_sub(1);
-        // Whoever made the run has read the heads: the rest is there.
-        let envelope = Envelope::read(self.records.slice(place)).ok()?;
-        envelope.incoming(&self.wire, self.lane)
+        // Whoever made the run has read the heads: they are good, and none is a reply.
+        let (head, body_at) = Head::read(&self.records[place.clone()]).ok()?;
+        let reply = match head {
+            Head::Ask { ask, .. } => Some(ReplyTo::there(self.wire.clone(), self.lane, ask, self.is_alone)),
+            Head::Tell { .. } | Head::Reply { .. } => None,
+        };
+        let body = self.records.slice(place.start + body_at..place.end);
+        Some(Incoming { from: self.wire.peer.clone(), body, reply })
     }
 
     fn next_is_request(&self) -> bool {
@@ -204,11 +209,13 @@ pub struct Inbox {
     queue: Arc<Queue>,
     /// Taken from the queue, not yet from the inbox.
     at_hand: VecDeque<Parcel>,
+    /// Taken, and not told yet.
+    n_taken: usize,
 }
 
 impl Inbox {
     pub(super) fn of(queue: Arc<Queue>) -> Inbox {
-        Inbox { queue, at_hand: VecDeque::new() }
+        Inbox { queue, at_hand: VecDeque::new(), n_taken: 0 }
     }
 
     /// The next message; `None` when the service has been replaced, or the router is closed. Losing the future loses nothing.
@@ -258,14 +265,13 @@ impl Inbox {
     }
 
     fn next_at_hand(&mut self) -> Option<Incoming> {
-        loop {
-            let message = match self.at_hand.front_mut()? {
+        while let Some(parcel) = self.at_hand.front_mut() {
+            let message = match parcel {
                 Parcel::Run(run) => match run.next() {
                     Some(message) => message,
                     None => {
-                        let n_unread = run.n_left;
+                        self.n_taken += run.n_left;
                         self.at_hand.pop_front();
-                        self.queue.taken(n_unread);
                         continue;
                     }
                 },
@@ -274,9 +280,16 @@ impl Inbox {
                     Parcel::Run(_) => continue,
                 },
             };
-            self.queue.taken(1);
+            self.n_taken += 1;
+            if self.n_taken >= TOLD_EVERY || self.queue.is_wanted.load(SeqCst) {
+                self.queue.taken(mem::take(&mut self.n_taken));
+            }
             return Some(message);
         }
+        if self.n_taken > 0 {
+            self.queue.taken(mem::take(&mut self.n_taken));
+        }
+        None
     }
 }
 

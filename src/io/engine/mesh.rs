@@ -1,7 +1,7 @@
 //! The task that follows who is alive: tells the core of peers what the network brings, and obeys it.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{Arc, PoisonError, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -240,12 +240,12 @@ impl Mesh {
         let _ = self.shared.events.send(event);
     }
 
-    fn up_mut(&self, change: impl FnOnce(&mut HashMap<NodeName, Arc<Wire>>)) {
+    fn up_mut(&self, change: impl FnOnce(&mut BTreeMap<NodeName, Arc<Wire>>)) {
         change(&mut self.shared.up.write().unwrap_or_else(PoisonError::into_inner));
     }
 
     fn end(&self) {
-        self.up_mut(HashMap::clear);
+        self.up_mut(BTreeMap::clear);
         let wires = std::mem::take(&mut *self.shared.wires.write().unwrap_or_else(PoisonError::into_inner));
         for wire in wires.values() {
             wire.end();

@@ -2,7 +2,9 @@
 
 use std::{
     fmt,
+    future::poll_fn,
     sync::{Arc, PoisonError, atomic::Ordering::Relaxed},
+    task::Poll,
     time::Duration,
 };
 
@@ -215,6 +217,16 @@ impl Router {
         Ok(())
     }
 
+    /// Waits until half of the queue to a node is free, after [`SendError::Full`]; no longer than `limit`. It is free as well when
+    /// the node is not up: the next [`Router::tell`] says so.
+    pub async fn has_room(&self, to: &NodeName, lane: Lane, limit: Duration) -> bool {
+        let wire = self.shared().up.read().unwrap_or_else(PoisonError::into_inner).get(to).cloned();
+        match wire {
+            Some(wire) => tokio::time::timeout(limit, wire.has_room(lane)).await.is_ok(),
+            None => true,
+        }
+    }
+
     /// Sends a message to a service of every other node that is up (not to consoles). Gives back who did not get it, and why.
     pub fn tell_all(&self, service: impl Into<ServiceId>, lane: Lane, body: Bytes) -> Vec<(NodeName, SendError)> {
         let service = service.into();
@@ -239,7 +251,7 @@ impl Router {
         let (shared, service) = (self.shared(), service.into());
         check_size(&body)?;
         let (asker, reply) = oneshot::channel();
-        let mut waiting = Waiting { shared, ask: None };
+        let mut waiting = Waiting { shared, ask: None, gathered: None };
         if *to == shared.me.name {
             self.deliver_here(service, body, Some(ReplyTo::here(asker))).map_err(|error| match error {
                 SendError::Full { to } => AskError::Busy { to },
@@ -248,12 +260,18 @@ impl Router {
             })?;
         } else {
             // Registered while the peer is held up: should it go down right after, the request is ended with it.
-            let pushed = self.with_wire(to, |wire| {
+            let gathered = self.with_wire(to, |wire| {
                 let ask = shared.asks.begin(&wire.peer, asker);
                 waiting.ask = Some(ask);
-                wire.push(lane, &envelope::ask_head(service, ask), &body)
+                waiting.gathered = Some(wire.clone());
+                wire.gather(lane, &envelope::ask_head(service, ask), &body)
             })?;
-            pushed.map_err(|_| SendError::Full { to: to.clone() })?.go();
+            gathered.map_err(|_| SendError::Full { to: to.clone() })?;
+            // Those who ask in the same turn of this thread share a frame.
+            next_turn().await;
+            if let Some(wire) = waiting.gathered.take() {
+                wire.flush(lane).go();
+            }
         }
         let to = to.clone();
         match tokio::time::timeout(deadline, reply).await {
@@ -311,7 +329,7 @@ impl Router {
     }
 
     /// Calls `send` with the link to a node while that is up.
-    fn with_wire<T>(&self, to: &NodeName, send: impl FnOnce(&Wire) -> T) -> Result<T, SendError> {
+    fn with_wire<T>(&self, to: &NodeName, send: impl FnOnce(&Arc<Wire>) -> T) -> Result<T, SendError> {
         let shared = self.shared();
         if shared.closed.load(Relaxed) {
             return Err(SendError::Closed);
@@ -331,14 +349,32 @@ impl Router {
 struct Waiting<'a> {
     shared: &'a Shared,
     ask: Option<u64>,
+    /// It is still to be sent.
+    gathered: Option<Arc<Wire>>,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
+        if let Some(wire) = self.gathered.take() {
+            wire.flush_later();
+        }
         if let Some(ask) = self.ask {
             self.shared.asks.end(ask);
         }
     }
+}
+
+/// Lets the other tasks that are ready have their turn.
+async fn next_turn() {
+    let mut is_next = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut is_next, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 fn check_size(body: &Bytes) -> Result<(), SendError> {

@@ -68,7 +68,7 @@ pub struct ReplyTo(Option<Back>);
 
 enum Back {
     Here(oneshot::Sender<Reply>),
-    There { wire: Arc<Wire>, lane: Lane, ask: u64 },
+    There { wire: Arc<Wire>, lane: Lane, ask: u64, is_alone: bool },
 }
 
 /// What comes back for a request.
@@ -88,8 +88,9 @@ impl ReplyTo {
         ReplyTo(Some(Back::Here(asker)))
     }
 
-    pub(super) fn there(wire: Arc<Wire>, lane: Lane, ask: u64) -> ReplyTo {
-        ReplyTo(Some(Back::There { wire, lane, ask }))
+    /// `is_alone`: no other request came with it.
+    pub(super) fn there(wire: Arc<Wire>, lane: Lane, ask: u64, is_alone: bool) -> ReplyTo {
+        ReplyTo(Some(Back::There { wire, lane, ask, is_alone }))
     }
 
     /// Replies. An error text reaches the asker as [`super::AskError::Refused`].
@@ -99,7 +100,8 @@ impl ReplyTo {
             Err(text) => Reply::Refused(text),
         };
         match self.0.take() {
-            Some(Back::There { wire, lane, ask }) => wire.reply(lane, ask, reply).go(),
+            Some(Back::There { wire, lane, ask, is_alone: true }) => wire.reply(lane, ask, reply).go(),
+            // Replies to requests that came together go together: the outbox takes what there is when it has woken.
             here => ReplyTo(here).end(reply),
         }
     }
@@ -109,7 +111,7 @@ impl ReplyTo {
         match self.0.take() {
             // The asker may have stopped waiting: nothing to do then.
             Some(Back::Here(asker)) => drop(asker.send(reply)),
-            Some(Back::There { wire, lane, ask }) => wire.reply_later(lane, ask, reply),
+            Some(Back::There { wire, lane, ask, .. }) => wire.reply_later(lane, ask, reply),
             None => {}
         }
     }

@@ -96,7 +96,7 @@ pub(super) struct Shared {
     pub(super) asks: Asks,
     pub(super) events: broadcast::Sender<PeerEvent>,
     /// The links to peers that are up, by name.
-    pub(super) up: RwLock<HashMap<NodeName, Arc<Wire>>>,
+    pub(super) up: RwLock<BTreeMap<NodeName, Arc<Wire>>>,
     pub(super) closed: AtomicBool,
     pub(super) undeliverable: AtomicU64,
     pub(super) strange_frames: AtomicU64,

@@ -5,6 +5,7 @@
 
 use std::{
     collections::VecDeque,
+    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -59,6 +60,8 @@ pub(super) struct Wire {
     ticks: Ticks,
     state: Mutex<State>,
     wake: Notify,
+    /// Half of a queue is free, which somebody waits for.
+    room: Notify,
 }
 
 /// What the caller sends itself, if anything: after it let go of its locks.
@@ -81,6 +84,8 @@ struct State {
     first: VecDeque<Bytes>,
     /// The outbox sleeps, until this time unless woken.
     asleep_until: Option<Time>,
+    /// Somebody waits for room in a queue.
+    is_wanted: bool,
     closed: bool,
 }
 
@@ -105,8 +110,16 @@ impl Wire {
             ticks,
             arrivals: Mutex::default(),
             stalled: Notify::new(),
-            state: Mutex::new(State { link, way: None, first: VecDeque::new(), asleep_until: None, closed: false }),
+            state: Mutex::new(State {
+                link,
+                way: None,
+                first: VecDeque::new(),
+                asleep_until: None,
+                is_wanted: false,
+                closed: false,
+            }),
             wake: Notify::new(),
+            room: Notify::new(),
         }
     }
 
@@ -119,6 +132,38 @@ impl Wire {
         let mut state = self.lock();
         state.link.push(lane, head, body, false)?;
         Ok(self.send_or_wake(state, lane))
+    }
+
+    /// Accepts a message that goes with [`Wire::flush`], or with whatever goes before.
+    pub(super) fn gather(&self, lane: Lane, head: &[u8], body: &Bytes) -> Result<(), Full> {
+        self.lock().link.push(lane, head, body, false)
+    }
+
+    /// Sends what was gathered.
+    pub(super) fn flush(&self, lane: Lane) -> Push {
+        self.send_or_wake(self.lock(), lane)
+    }
+
+    /// The same, for those who must not send.
+    pub(super) fn flush_later(&self) {
+        self.wake_if_earlier(self.lock());
+    }
+
+    /// Waits until a lane's queue has ample room, or the link has ended.
+    pub(super) async fn has_room(&self, lane: Lane) {
+        loop {
+            let mut room = pin!(self.room.notified());
+            // Registered before the look: room that comes after it wakes us.
+            room.as_mut().enable();
+            {
+                let mut state = self.lock();
+                if state.closed || state.link.has_ample_room(lane) {
+                    return;
+                }
+                state.is_wanted = true;
+            }
+            room.await;
+        }
     }
 
     /// Accepts a reply for the peer. When even the reserve for replies is used up, the asker's deadline ends the request.
@@ -148,7 +193,9 @@ impl Wire {
     /// has something to send.
     fn send_or_wake(&self, mut state: MutexGuard<'_, State>, lane: Lane) -> Push {
         if state.asleep_until.is_some() && state.first.is_empty() {
-            if let Some(way) = state.way.clone()
+            // Most find something under way: for them the clock is not read.
+            if state.link.is_idle(lane)
+                && let Some(way) = state.way.clone()
                 && let Some(frame) = state.link.poll_idle(lane, self.ticks.now())
             {
                 return Push(Some((way, lane, frame)));
@@ -204,6 +251,7 @@ impl Wire {
         let lost = state.link.reset();
         self.wake_after(state, Time(0));
         self.stalled.notify_one();
+        self.room.notify_waiters();
         lost
     }
 
@@ -252,7 +300,11 @@ impl Wire {
                 let mut state = self.lock();
                 let first = state.first.pop_front().map(|frame| (Lane::Control, frame));
                 match first.or_else(|| state.link.poll(self.ticks.now())) {
-                    Some(frame) => Ok(frame),
+                    Some((lane, frame)) => {
+                        let has_room = state.is_wanted && state.link.has_ample_room(lane);
+                        state.is_wanted &= !has_room;
+                        Ok((lane, frame, has_room))
+                    }
                     None if state.closed => return,
                     None => {
                         let until = state.link.deadline();
@@ -262,7 +314,12 @@ impl Wire {
                 }
             };
             match next {
-                Ok((lane, frame)) => way(lane, frame),
+                Ok((lane, frame, has_room)) => {
+                    if has_room {
+                        self.room.notify_waiters();
+                    }
+                    way(lane, frame);
+                }
                 Err(until) => {
                     tokio::select! {
                         () = self.wake.notified() => {}

@@ -20,6 +20,7 @@ use futures_util::future::BoxFuture;
 use tokio::{runtime, sync::oneshot};
 use zenoh::{
     Session, Wait,
+    bytes::ZBytes,
     liveliness::LivelinessToken,
     pubsub::Publisher,
     qos::{CongestionControl, Priority},
@@ -38,6 +39,8 @@ const WORKERS: usize = 2;
 const OUTBOX_STACK_BYTES: usize = 512 * 1024;
 /// How long a start may take before it is given up: opening sockets, and a rival of the same name that does not answer.
 const START_MAX: Duration = Duration::from_secs(10);
+/// Frames below this size are copied out of the buffer of 64 KiB that they came in: whoever keeps a message of it keeps all of it.
+const IN_PLACE_MIN: usize = 16 * 1024;
 /// How long outboxes may take to end when the engine closes; one that hangs in a put is left behind.
 const OUTBOXES_MAX: Duration = Duration::from_millis(300);
 
@@ -160,7 +163,7 @@ impl Core {
 fn listen(session: &Session, shared: &Arc<Shared>, inbox_key: &str) -> zenoh::Result<()> {
     let sink = shared.clone();
     let inbox = session.declare_subscriber(inbox_key.to_owned()).callback(move |sample| {
-        sink.network(NetworkEvent::Frame(Bytes::copy_from_slice(&sample.payload().to_bytes())));
+        sink.network(NetworkEvent::Frame(frame(sample.payload())));
     });
     inbox.background().wait()?;
     let sink = shared.clone();
@@ -172,6 +175,25 @@ fn listen(session: &Session, shared: &Arc<Shared>, inbox_key: &str) -> zenoh::Re
         });
     });
     tokens.background().wait()
+}
+
+/// A frame as zenoh gives it: where it is, if it is large and in one piece. A small one is copied, lest it keeps the whole buffer
+/// that it came in.
+fn frame(payload: &ZBytes) -> Bytes {
+    let mut slices = payload.slices();
+    match (slices.next(), slices.next()) {
+        (Some(slice), None) if slice.len() >= IN_PLACE_MIN => Bytes::from_owner(InPlace(payload.clone())),
+        _ => Bytes::copy_from_slice(&payload.to_bytes()),
+    }
+}
+
+/// Bytes in one piece that stay where zenoh has put them.
+struct InPlace(ZBytes);
+
+impl AsRef<[u8]> for InPlace {
+    fn as_ref(&self) -> &[u8] {
+        self.0.slices().next().unwrap_or_default()
+    }
 }
 
 /// The keys of one incarnation. `session` tells apart what has the same name and incarnation.

@@ -195,6 +195,11 @@ impl Link {
         }
     }
 
+    /// Whether who was refused may go on: half of the lane's queue is free, so that senders need not be told for each message.
+    pub fn has_ample_room(&self, lane: Lane) -> bool {
+        self.out[lane.idx()].has_ample_room()
+    }
+
     /// The next frame to send now, and the lane to send it on. `None`: nothing until [`Link::deadline`], a push, or a frame.
     pub fn poll(&mut self, now: Time) -> Option<(Lane, Bytes)> {
         let theirs = self.theirs?;
@@ -229,6 +234,11 @@ impl Link {
             return Some(self.bare(Kind::Ack, theirs, 0, now));
         }
         None
+    }
+
+    /// Whether nothing is under way or waiting on a lane, but what was pushed just now.
+    pub fn is_idle(&self, lane: Lane) -> bool {
+        self.theirs.is_some() && self.out[lane.idx()].is_idle()
     }
 
     /// The frame to send now on a lane on which nothing was under way or waiting; it may overtake what [`Link::poll`] gives.

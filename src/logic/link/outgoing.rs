@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::{FRAME_MAX_BYTES, Header, Lane, Limits, records};
 use crate::words::Time;
@@ -19,6 +19,9 @@ pub(super) const UNACKED_MAX: usize = 2048;
 const PARTIAL_MAX: usize = 2;
 /// A frame of this size counts as full.
 const FULL_BYTES: usize = FRAME_MAX_BYTES / 2;
+/// Buffers of full frames that are kept for the next ones: about as many as are under way. Memory of this size, given back and asked
+/// for again each time, costs more than what is written into it.
+const SPARE_MAX: usize = 16;
 /// Probes under way whose answers are still of use.
 const PROBES_MAX: usize = 8;
 /// A frame is not sent again for this long after it was sent, so that one gap asked for twice is filled once.
@@ -31,7 +34,7 @@ const BUFFER_MIN: usize = 512;
 /// What waits: a frame's worth of messages, or a message that needs several frames.
 #[derive(Debug)]
 enum Waiting {
-    Gathered { frame: Vec<u8>, n_messages: u64 },
+    Gathered { frame: BytesMut, n_messages: u64 },
     Large { head: Vec<u8>, body: Bytes, at: usize },
 }
 
@@ -48,7 +51,7 @@ struct Sent {
 #[derive(Debug)]
 pub(super) struct Fresh {
     pub(super) seq: u64,
-    pub(super) frame: Vec<u8>,
+    pub(super) frame: BytesMut,
     /// What comes after it waits for its acknowledgement.
     pub(super) hurry: bool,
 }
@@ -59,9 +62,11 @@ pub(super) struct Outgoing {
     probe_min: Duration,
     probe_max: Duration,
     /// The frame that messages are gathered into; empty or a head's room and messages.
-    open: Vec<u8>,
+    open: BytesMut,
     open_messages: u64,
     buffer_size: usize,
+    /// Buffers of full frames that have arrived, for the next ones; none while nothing is under way.
+    spare: Vec<BytesMut>,
     waiting: VecDeque<Waiting>,
     waiting_bytes: usize,
     /// Unacknowledged frames; the first has number `acked`.
@@ -87,7 +92,8 @@ impl Outgoing {
             queue_max: limits.queue_bytes[lane.idx()],
             probe_min: limits.probe_min,
             probe_max: limits.probe_max,
-            open: Vec::new(),
+            open: BytesMut::new(),
+            spare: Vec::new(),
             open_messages: 0,
             buffer_size: BUFFER_MIN,
             waiting: VecDeque::new(),
@@ -146,12 +152,32 @@ impl Outgoing {
             self.seal();
         }
         if self.open.is_empty() {
-            self.open.reserve_exact(self.buffer_size.max(Header::LEN + record));
+            self.open = self.buffer(Header::LEN + record);
             self.open.resize(Header::LEN, 0);
         }
         records::write_whole(&mut self.open, head, body);
         self.open_messages += 1;
         Ok(())
+    }
+
+    fn buffer(&mut self, len: usize) -> BytesMut {
+        let size = self.buffer_size.max(len);
+        let spare = if size < FULL_BYTES { None } else { self.spare.pop() };
+        spare.unwrap_or_else(|| BytesMut::with_capacity(size))
+    }
+
+    fn keep_buffer(&mut self, frame: Bytes) {
+        if frame.len() >= FULL_BYTES
+            && self.spare.len() < SPARE_MAX
+            && let Ok(mut buffer) = frame.try_into_mut()
+        {
+            buffer.clear();
+            self.spare.push(buffer);
+        }
+    }
+
+    pub(super) fn has_ample_room(&self) -> bool {
+        self.waiting_bytes + self.open.len() <= self.queue_max / 2
     }
 
     fn seal(&mut self) {
@@ -196,7 +222,7 @@ impl Outgoing {
                 frame
             }
             Waiting::Large { head, body, at } => {
-                let mut frame = Vec::with_capacity(FRAME_MAX_BYTES);
+                let mut frame = BytesMut::with_capacity(FRAME_MAX_BYTES);
                 frame.resize(Header::LEN, 0);
                 let n_written = records::write_chunk(&mut frame, head, body, *at, FRAME_MAX_BYTES);
                 *at += n_written;
@@ -273,8 +299,12 @@ impl Outgoing {
             let Some(sent) = self.unacked.pop_front() else { break };
             self.acked += 1;
             self.unacked_bytes -= sent.frame.len();
+            self.keep_buffer(sent.frame);
             self.n_again -= usize::from(sent.again);
             self.n_partial -= usize::from(sent.is_partial);
+        }
+        if self.is_flushed() {
+            self.spare = Vec::new();
         }
         self.granted = self.granted.max(grant);
         if progress {

@@ -18,7 +18,7 @@ const TOTAL: usize = 4;
 const ROOM_FIRST: usize = 256 * 1024;
 
 /// Writes a message that fits. The caller has seen to it that it does.
-pub(super) fn write_whole(frame: &mut Vec<u8>, head: &[u8], body: &[u8]) {
+pub(super) fn write_whole(frame: &mut BytesMut, head: &[u8], body: &[u8]) {
     let len = (head.len() + body.len()) as u32;
     frame.extend_from_slice(&len.to_le_bytes());
     frame.extend_from_slice(head);
@@ -26,7 +26,7 @@ pub(super) fn write_whole(frame: &mut Vec<u8>, head: &[u8], body: &[u8]) {
 }
 
 /// Writes the piece of a large message that begins at `at`, as much as fits. Gives how much that was.
-pub(super) fn write_chunk(frame: &mut Vec<u8>, head: &[u8], body: &[u8], at: usize, frame_max: usize) -> usize {
+pub(super) fn write_chunk(frame: &mut BytesMut, head: &[u8], body: &[u8], at: usize, frame_max: usize) -> usize {
     let total = head.len() + body.len();
     let extra = if at == 0 { TOTAL } else { 0 };
     let n = (frame_max - frame.len() - HEAD - extra).min(total - at);
@@ -174,7 +174,7 @@ mod tests {
             let (mut assembler, mut at, mut got) = (Assembler::new(Lane::Bulk), 0, Vec::new());
             prop_assume!(!head.is_empty() || !body.is_empty());
             while at < head.len() + body.len() {
-                let mut frame = Vec::new();
+                let mut frame = BytesMut::new();
                 at += write_chunk(&mut frame, &head, &body, at, frame_max);
                 assembler.read(frame.into(), |message| got.push(message)).unwrap();
             }
