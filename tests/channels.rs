@@ -50,6 +50,24 @@ impl Collector {
     }
 }
 
+/// Sends on what it is told.
+#[derive(Component)]
+#[component(version = "1.0.0")]
+struct Teller {
+    #[output]
+    out: Out<u64>,
+}
+
+#[component]
+impl Teller {
+    #[input]
+    async fn tell(&mut self, numbers: (u64, u64)) {
+        for n in numbers.0..numbers.1 {
+            self.out.deliver(n).await;
+        }
+    }
+}
+
 /// A message as a newer release has it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Newer {
@@ -238,6 +256,47 @@ async fn ten_thousand_messages_for_a_slow_receiver_arrive_in_order() {
     send(&sink, 100..10_100).await;
     eventually("x has all", async || seen(&x).await == numbers(100..10_100)).await;
     assert_eq!(door.counters(LIMIT).await.unwrap().lost, 0);
+}
+
+#[actix_rt::test]
+async fn what_goes_around_a_channel_is_counted_and_goes_through_it_when_that_matters() {
+    tokio::time::pause();
+    let node = Node::new("a", None);
+    let (_, door) = node.channel::<Broadcast>(&[]).await;
+    let (x, teller) = (node.collector("x").await, node.component(component::bundle::<Teller>(), "s").await);
+    let path = port("a", "x", "input");
+    door.open(path.clone(), x.inlet("input").unwrap());
+    door.rewire(wiring(std::slice::from_ref(&path), &["a"]));
+    let sink = door.sink(port("a", "s", "out"));
+    teller.bind("out".parse().unwrap(), "ticks".parse().unwrap(), sink, LIMIT).await.unwrap();
+    let tell = async |from: u64, to: u64| {
+        teller.call("tell", Message::new((from, to)), LIMIT).await.unwrap();
+    };
+    tell(100, 3_000).await;
+    eventually("x has all", async || seen(&x).await == numbers(100..3_000)).await;
+    let counters = door.counters(LIMIT).await.unwrap();
+    assert_eq!((counters.received, counters.delivered, counters.kept), (2_900, 2_900, 0));
+    // Who watches sees everything from now on.
+    let mut tap = door.tap();
+    tell(3_000, 3_001).await;
+    assert_eq!(tap.next().await.unwrap().value, json!(3_000));
+    drop(tap);
+    tell(3_001, 3_010).await;
+    // What is unbound is given nothing from that moment on.
+    door.close(path.clone());
+    tell(3_010, 3_020).await;
+    eventually("x has what came before", async || seen(&x).await == numbers(100..3_010)).await;
+    assert_eq!(door.counters(LIMIT).await.unwrap().kept, 10);
+    door.open(path.clone(), x.inlet("input").unwrap());
+    tell(3_020, 3_030).await;
+    eventually("x has all again", async || seen(&x).await == numbers(100..3_030)).await;
+    // Whoever is stopped finds everything when it goes on.
+    x.stop(LIMIT).await.unwrap();
+    tell(3_030, 3_100).await;
+    x.start(LIMIT).await.unwrap();
+    eventually("x has the rest", async || seen(&x).await == numbers(100..3_100)).await;
+    let counters = door.counters(LIMIT).await.unwrap();
+    assert_eq!((counters.received, counters.delivered, counters.lost), (3_000, 3_000, 0));
 }
 
 #[actix_rt::test]

@@ -1,7 +1,7 @@
 //! Broadcast: every receiver gets every message.
 
 use enact::runtime::{
-    channel::{ChannelCtx, ChannelType, Ends},
+    channel::{ChannelCtx, ChannelType, EndId, Ends},
     instance::Message,
 };
 
@@ -18,6 +18,10 @@ impl ChannelType for Broadcast {
         for end in ends {
             ctx.deliver(end.id);
         }
+    }
+
+    fn sole(&self, ends: &Ends) -> Option<EndId> {
+        ends.at(0).filter(|_| ends.len() == 1).map(|end| end.id)
     }
 }
 

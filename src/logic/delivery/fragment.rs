@@ -1,6 +1,6 @@
 //! One fragment of a channel: the part on this node.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     carry::{Hand, refuse_answer},
@@ -173,6 +173,24 @@ impl<M: Clone> Fragment<M> {
     #[inline]
     pub fn takes(&self) -> bool {
         self.n_full == 0
+    }
+
+    /// The receiver of this node to which whatever is sent next would go, at once and alone: as long as nothing but that happens
+    /// here, senders may give it their messages themselves. `None` while anything waits, changes, or is watched.
+    pub fn straight<S: Strategy<M> + ?Sized>(&self, strategy: &S) -> Option<EndId> {
+        if self.is_changed || self.is_tapped || !self.takes() {
+            return None;
+        }
+        let end = strategy.sole(&self.ends)?;
+        let outlet = self.outlets.get(end.index as usize)?.as_ref()?;
+        let is_there = outlet.generation == end.generation && outlet.node.is_none() && outlet.state == EndState::Open;
+        (is_there && outlet.queue.is_empty()).then_some(end)
+    }
+
+    /// Counts messages that senders gave to a receiver themselves.
+    pub fn count_straight(&mut self, n_messages: u64) {
+        self.tally.received += n_messages;
+        self.tally.delivered(Duration::ZERO, n_messages);
     }
 
     /// A component of this node sent a message at `stamp`. Under [`super::Overflow::Wait`], ask [`Fragment::takes`] before.

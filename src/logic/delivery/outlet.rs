@@ -137,6 +137,10 @@ impl<M> Outlet<M> {
 
     pub(super) fn pop(&mut self) -> Option<Item<M>> {
         let item = self.queue.pop_front()?;
+        if self.queue.is_empty() {
+            // It begins at its beginning again: what is used stays in the processor's cache.
+            self.queue.clear();
+        }
         self.n_own -= usize::from(item.is_own());
         self.posted = self.posted.saturating_sub(1);
         self.n_numbered = self.n_numbered.saturating_sub(1);

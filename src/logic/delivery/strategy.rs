@@ -48,6 +48,12 @@ pub trait Strategy<M> {
     /// A component of this node sends a message.
     fn route(&mut self, message: &M, ends: &Ends, ctx: &mut Ctx<'_, M>);
 
+    /// The end that gets every message, whatever it says, for as long as the ends are as they are.
+    fn sole(&self, ends: &Ends) -> Option<EndId> {
+        let _ = ends;
+        None
+    }
+
     /// The outcome of a message that was handed over with [`Ctx::follow`].
     fn settled(&mut self, ticket: Ticket, outcome: Outcome<M>, ends: &Ends, ctx: &mut Ctx<'_, M>) {
         let _ = (outcome, ends);

@@ -19,7 +19,7 @@ use tokio::{
 use crate::{
     io::clock,
     logic::delivery::{Counters, Overflow, Policy, SourceId},
-    runtime::instance::{Accept, Failure, Inlet, Message, Refused, ReplyTo, Sink, Why},
+    runtime::instance::{Accept, Bypass, Failure, Inlet, Message, Refused, ReplyTo, Sink, Why},
     words::{PortPath, Time},
 };
 
@@ -98,6 +98,10 @@ struct State {
     /// Not bounded by number: the node waits for its adaptations, and each receiver's bell rings once until it is answered.
     orders: VecDeque<Order>,
     shell: Option<Waker>,
+    /// The way around the fragment while it sleeps, and would do nothing with a message but pass it on.
+    bypass: Option<Bypass>,
+    /// Messages that went around, not counted by the fragment yet.
+    n_passed: u64,
     senders: Vec<Waker>,
     sources: Vec<PortPath>,
     policy: Policy,
@@ -115,6 +119,8 @@ impl Door {
             n_put: 0,
             orders: VecDeque::new(),
             shell: None,
+            bypass: None,
+            n_passed: 0,
             senders: Vec::new(),
             sources: Vec::new(),
             policy,
@@ -210,6 +216,8 @@ impl Door {
         state.forget_old_marks();
         let since = state.marks.front().map_or_else(Time::default, |(_, time)| *time);
         if into.is_empty() && n == state.letters.len() {
+            // It begins at its beginning again: what is used stays in the processor's cache.
+            into.clear();
             mem::swap(into, &mut state.letters);
         } else {
             into.extend(state.letters.drain(..n));
@@ -238,14 +246,25 @@ impl Door {
         state.letters.len() >= state.policy.capacity
     }
 
-    /// Says whom to wake when something comes; false when something is there already.
-    pub(super) fn sleep(&self, cx: &Context<'_>, wants_letters: bool) -> bool {
+    /// Says whom to wake when something comes; false when something is there already. Until then all that comes would only be passed
+    /// on to one receiver, if there is one: so senders may go around.
+    pub(super) fn sleep(&self, cx: &Context<'_>, wants_letters: bool, only: Option<&Inlet>) -> bool {
         let mut state = self.lock();
         if !state.orders.is_empty() || (wants_letters && !state.letters.is_empty()) {
             return false;
         }
         state.shell = Some(cx.waker().clone());
+        state.bypass = only.filter(|_| state.letters.is_empty()).cloned().map(Bypass::to);
         true
+    }
+
+    /// The fragment is awake: all goes through it. Gives how many messages went straight to their receiver since.
+    pub(super) fn awake(&self) -> u64 {
+        let mut state = self.lock();
+        let _closed = state.close_bypass();
+        let n_passed = mem::take(&mut state.n_passed);
+        drop(state);
+        n_passed
     }
 
     /// Closes for good. Gives back how many letters nobody will read.
@@ -253,9 +272,9 @@ impl Door {
         let mut state = self.lock();
         state.is_closed = true;
         let letters = mem::take(&mut state.letters);
-        let orders = mem::take(&mut state.orders);
+        let (orders, closed) = (mem::take(&mut state.orders), state.close_bypass());
         wake_all(state);
-        drop(orders);
+        drop((orders, closed));
         letters.len()
     }
 
@@ -267,7 +286,10 @@ impl Door {
             return;
         }
         state.orders.push_back(order);
+        // At once: what the node does next must not be overtaken.
+        let closed = state.close_bypass();
         wake(state);
+        drop(closed);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -275,11 +297,25 @@ impl Door {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, letter: Letter) -> Result<(), Refused> {
+    /// Takes a letter. Where the fragment would only pass it on, it goes around it, and its sender learns the way.
+    fn put(&self, mut letter: Letter, bypass: &mut Option<Bypass>) -> Result<(), Refused> {
+        // Dropped after the lock, however this ends.
+        let closed;
         let mut state = self.lock();
         if state.is_closed {
             return Err(Refused { message: letter.message, why: Why::Closed });
         }
+        if let Some(way) = state.bypass.clone().filter(|_| letter.reply.is_none()) {
+            match way.pass(letter.message) {
+                Ok(()) => {
+                    *bypass = Some(way);
+                    return Ok(());
+                }
+                Err(message) => letter.message = message,
+            }
+        }
+        // From here on all goes through the fragment: nothing overtakes this one.
+        closed = state.close_bypass();
         let mut displaced = None;
         if state.letters.len() >= state.policy.capacity {
             match state.policy.overflow {
@@ -303,12 +339,19 @@ impl Door {
         state.letters.push_back(letter);
         wake(state);
         // After the lock: dropping a message runs code of users.
-        drop(displaced);
+        drop((displaced, closed));
         Ok(())
     }
 }
 
 impl State {
+    /// Nothing goes around the fragment any more. Gives the way back, to be dropped after the lock.
+    fn close_bypass(&mut self) -> Option<Bypass> {
+        let bypass = self.bypass.take()?;
+        self.n_passed += bypass.close();
+        Some(bypass)
+    }
+
     /// Forgets the marks of letters that are gone, but for the one that says how old the first letter is.
     fn forget_old_marks(&mut self) {
         let first = self.n_put - self.letters.len() as u64;
@@ -345,14 +388,18 @@ struct Entrance {
 
 impl Accept for Entrance {
     fn offer(&self, message: Message) -> Result<(), Refused> {
-        self.door.put(Letter { from: self.from, message, reply: None })
+        self.offer_first(message, &mut None)
+    }
+
+    fn offer_first(&self, message: Message, bypass: &mut Option<Bypass>) -> Result<(), Refused> {
+        self.door.put(Letter { from: self.from, message, reply: None }, bypass)
     }
 
     fn call(&self, message: Message, reply: ReplyTo) -> Result<(), Refused> {
         if !self.door.carries_calls {
             return Err(Refused { message, why: Why::NoCalls });
         }
-        self.door.put(Letter { from: self.from, message, reply: Some(reply) })
+        self.door.put(Letter { from: self.from, message, reply: Some(reply) }, &mut None)
     }
 
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    logic::delivery::{Ctx, Ends, Outcome, Strategy, Ticket},
+    logic::delivery::{Ctx, EndId, Ends, Outcome, Strategy, Ticket},
     model::{Attribute, Kind, TypeDefinition},
     runtime::instance::{Birth, Bundle, Failure, Handle, Message, ParamError, catalog::unit_of_crate},
     words::{Namespace, TypeName, TypeRef},
@@ -70,6 +70,13 @@ pub trait ChannelType: Default + 'static {
     /// A component of this node sends a message. What is neither delivered nor held nor discarded counts as lost.
     fn route(&mut self, message: &Message, ends: &Ends, ctx: &mut ChannelCtx<'_>);
 
+    /// The end that gets every message, whatever it says, for as long as the ends are as they are. A channel that knows one lets
+    /// the senders of this node hand their messages over themselves, in half the time: `route` is not asked about those.
+    fn sole(&self, ends: &Ends) -> Option<EndId> {
+        let _ = ends;
+        None
+    }
+
     /// The outcome of a message that was handed over with [`ChannelCtx::follow`].
     fn settled(&mut self, ticket: Ticket, outcome: Outcome<Message>, ends: &Ends, ctx: &mut ChannelCtx<'_>) {
         let _ = (outcome, ends);
@@ -100,6 +107,9 @@ impl<C: ChannelType> Strategy<Message> for Rules<C> {
         if !self.is_mute {
             self.kind.route(message, ends, ctx);
         }
+    }
+    fn sole(&self, ends: &Ends) -> Option<EndId> {
+        if self.is_mute { None } else { self.kind.sole(ends) }
     }
     fn settled(&mut self, ticket: Ticket, outcome: Outcome<Message>, ends: &Ends, ctx: &mut ChannelCtx<'_>) {
         if !self.is_mute {

@@ -198,6 +198,7 @@ impl<C: ChannelType> Shell<C> {
 
     /// Does all there is to do, up to a bound; then sleeps until there is more.
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.fragment.count_straight(self.door.awake());
         while let Poll::Ready(event) = self.inbox.poll_next(false, cx) {
             match event {
                 Event::Op(Op::End, done) => {
@@ -234,7 +235,7 @@ impl<C: ChannelType> Shell<C> {
         }
         let wants_letters = self.wants_letters();
         let has_letters = wants_letters && !self.letters.is_empty();
-        if has_letters || !is_network_idle || !self.door.sleep(cx, wants_letters) {
+        if has_letters || !is_network_idle || !self.door.sleep(cx, wants_letters, self.straight()) {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
@@ -278,6 +279,15 @@ impl<C: ChannelType> Shell<C> {
 
     fn wants_letters(&self) -> bool {
         self.inbox.condition() == Condition::Running && self.fragment.takes()
+    }
+
+    /// The receiver to which senders may give their messages themselves while this sleeps.
+    fn straight(&self) -> Option<&Inlet> {
+        if !self.wants_letters() || !self.letters.is_empty() {
+            return None;
+        }
+        let end = self.fragment.straight(&self.rules)?;
+        self.by_end.get(&end).map(|receiver| &receiver.inlet)
     }
 
     fn read_letters(&mut self, now: Time) {

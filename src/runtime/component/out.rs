@@ -72,8 +72,18 @@ impl Links {
         (self.sent, self.dropped)
     }
 
+    /// Sends around the only channel of the port where that lets us, and gives the message for the channel otherwise.
+    fn pass<T: Payload>(&mut self, value: T) -> Result<(), Message> {
+        match &mut self.sinks[..] {
+            [(_, only)] if only.has_bypass() => only.pass(Message::sole(value))?,
+            _ => return Err(Message::new(value)),
+        }
+        self.sent += 1;
+        Ok(())
+    }
+
     pub(super) fn send(&mut self, message: Message) -> Sent {
-        let Some(((_, last), others)) = self.sinks.split_last() else {
+        let Some(((_, last), others)) = self.sinks.split_last_mut() else {
             self.dropped += 1;
             return Sent::Unbound;
         };
@@ -81,7 +91,23 @@ impl Links {
         for (_, sink) in others {
             n_refused += u64::from(sink.offer(message.clone()).is_err());
         }
-        n_refused += u64::from(last.offer(message).is_err());
+        n_refused += u64::from(last.offer_first(message).is_err());
+        self.sent += 1;
+        self.dropped += n_refused;
+        if n_refused == 0 { Sent::Taken } else { Sent::Refused }
+    }
+
+    async fn deliver(&mut self, message: Message) -> Sent {
+        let Some(((_, last), others)) = self.sinks.split_last_mut() else { return Sent::Unbound };
+        let mut n_refused = 0;
+        for (_, sink) in others {
+            n_refused += u64::from(sink.deliver(message.clone()).await.is_err());
+        }
+        let offered = match last.offer_first(message) {
+            Err(refused) if refused.why == Why::Full => last.deliver(refused.message).await,
+            done => done,
+        };
+        n_refused += u64::from(offered.is_err());
         self.sent += 1;
         self.dropped += n_refused;
         if n_refused == 0 { Sent::Taken } else { Sent::Refused }
@@ -108,30 +134,24 @@ impl<T: Payload> Out<T> {
             self.links.dropped += 1;
             return Sent::Unbound;
         }
-        self.links.send(Message::new(value))
+        match self.links.pass(value) {
+            Ok(()) => Sent::Taken,
+            Err(message) => self.links.send(message),
+        }
     }
 
     /// Sends a value and waits until every channel has room for it: how a fast sender keeps pace with a slow receiver.
     pub async fn deliver(&mut self, value: T) -> Sent {
-        let Some(((_, last), others)) = self.links.sinks.split_last() else {
+        if self.links.sinks.is_empty() {
             self.links.dropped += 1;
             return Sent::Unbound;
-        };
+        }
         // A sender that always finds room lets the others on its thread have their turn all the same: its receivers, perhaps.
         consume_budget().await;
-        let message = Message::new(value);
-        let mut n_refused = 0;
-        for (_, sink) in others {
-            n_refused += u64::from(sink.deliver(message.clone()).await.is_err());
+        match self.links.pass(value) {
+            Ok(()) => Sent::Taken,
+            Err(message) => self.links.deliver(message).await,
         }
-        let offered = match last.offer(message) {
-            Err(refused) if refused.why == Why::Full => last.deliver(refused.message).await,
-            done => done,
-        };
-        n_refused += u64::from(offered.is_err());
-        self.links.sent += 1;
-        self.links.dropped += n_refused;
-        if n_refused == 0 { Sent::Taken } else { Sent::Refused }
     }
 
     /// Asks through the port and waits for the reply of one receiver, `limit` at most. The channel must carry calls (`Request`).

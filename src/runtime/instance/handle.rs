@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::{
     Accept, Condition, Counts, Failure, Inbox, InputPort, Message, Op, Refused, ReplyTo, Sink,
-    inbox::{Batch, Outcome},
+    inbox::{Batch, Gate, Outcome},
 };
 use crate::{
     model::{Dictionary, Kind},
@@ -270,6 +270,16 @@ impl Inlet {
     /// Puts many messages in with few locks.
     pub(in crate::runtime) fn batch(&self) -> Batch<'_> {
         self.inbox.batch(self.index)
+    }
+
+    /// Puts a message in while a gate is open and there is room.
+    pub(in crate::runtime) fn pass(&self, gate: &Gate, message: Message) -> Result<(), Message> {
+        self.inbox.pass(gate, self.index, message)
+    }
+
+    /// Shuts a gate; gives how many messages have passed it.
+    pub(in crate::runtime) fn shut(&self, gate: &Gate) -> u64 {
+        self.inbox.shut(gate)
     }
 
     /// Ready with the instance's condition as soon as it is another than `seen`.

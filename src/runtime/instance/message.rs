@@ -85,14 +85,42 @@ pub struct Wire {
 
 /// A value on its way through ports and channels. Cheap to clone: the value itself is shared.
 #[derive(Clone)]
-pub struct Message(Arc<dyn Carried>);
+pub struct Message(Holder);
 
-/// What a message can do without knowing its type. One allocation a message; the table behind `dyn` does the rest.
+/// Who holds the value. One allocation a message; the table behind `dyn` does the rest.
+enum Holder {
+    Shared(Arc<dyn Carried>),
+    /// Made for one receiver: nobody counts who holds it, which would cost as much as the allocation.
+    Sole(Box<dyn Carried>),
+}
+
+impl Holder {
+    fn carried(&self) -> &dyn Carried {
+        match self {
+            Holder::Shared(carried) => &**carried,
+            Holder::Sole(carried) => &**carried,
+        }
+    }
+}
+
+impl Clone for Holder {
+    fn clone(&self) -> Holder {
+        Holder::Shared(match self {
+            Holder::Shared(carried) => carried.clone(),
+            Holder::Sole(carried) => (**carried).share(),
+        })
+    }
+}
+
+/// What a message can do without knowing its type.
 trait Carried: Any + Send + Sync {
+    /// A copy that can be shared.
+    fn share(&self) -> Arc<dyn Carried>;
     fn schema(&self) -> Schema;
     fn to_value(&self) -> Result<Value, String>;
     fn to_compact(&self) -> Result<Vec<u8>, String>;
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+    fn into_any_sole(self: Box<Self>) -> Box<dyn Any>;
     /// What came from another node, as it came.
     fn wire(&self) -> Option<&Wire> {
         None
@@ -100,6 +128,9 @@ trait Carried: Any + Send + Sync {
 }
 
 impl<T: Payload> Carried for T {
+    fn share(&self) -> Arc<dyn Carried> {
+        Arc::new(self.clone())
+    }
     fn schema(&self) -> Schema {
         Schema::of::<T>()
     }
@@ -112,12 +143,18 @@ impl<T: Payload> Carried for T {
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
     }
+    fn into_any_sole(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
 }
 
 /// What came from another node: it stays encoded until somebody knows its type.
 struct Foreign(Wire);
 
 impl Carried for Foreign {
+    fn share(&self) -> Arc<dyn Carried> {
+        Arc::new(Foreign(self.0.clone()))
+    }
     fn schema(&self) -> Schema {
         Schema { name: self.0.type_name.clone(), hash: self.0.schema, compact: self.0.form == Form::Compact }
     }
@@ -130,6 +167,9 @@ impl Carried for Foreign {
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
     }
+    fn into_any_sole(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
     fn wire(&self) -> Option<&Wire> {
         Some(&self.0)
     }
@@ -138,22 +178,27 @@ impl Carried for Foreign {
 impl Message {
     /// A message that carries `value`.
     pub fn new<T: Payload>(value: T) -> Message {
-        Message(Arc::new(value))
+        Message(Holder::Shared(Arc::new(value)))
+    }
+
+    /// The same for a value that nobody is going to share: cheaper, but to clone it is to clone the value.
+    pub(in crate::runtime) fn sole<T: Payload>(value: T) -> Message {
+        Message(Holder::Sole(Box::new(value)))
     }
 
     /// A message that came from another node.
     pub fn from_wire(wire: Wire) -> Message {
-        Message(Arc::new(Foreign(wire)))
+        Message(Holder::Shared(Arc::new(Foreign(wire))))
     }
 
     /// The name of the sender's type, without module paths: `Vec<Reading>`.
     pub fn type_name(&self) -> Arc<str> {
-        (*self.0).schema().name
+        self.0.carried().schema().name
     }
 
     /// The schema hash of the sender's type; 0 for `Value`.
     pub fn schema(&self) -> u64 {
-        (*self.0).schema().hash
+        self.0.carried().schema().hash
     }
 
     /// Encodes the message for a receiver whose port has the schema `receiver`: compact where both ends have the same
@@ -162,7 +207,7 @@ impl Message {
     /// # Errors
     /// [`MessageError::Encode`] when serde refuses the value.
     pub fn encode(&self, receiver: u64) -> Result<Wire, MessageError> {
-        let carried = &*self.0;
+        let carried = self.0.carried();
         if let Some(wire) = carried.wire() {
             return Ok(wire.clone());
         }
@@ -184,16 +229,22 @@ impl Message {
     /// # Errors
     /// When the value does not have the shape of `T`, or was encoded for another schema.
     pub fn decode<T: Payload>(self) -> Result<T, MessageError> {
-        let any: &dyn Any = &*self.0;
+        let any: &dyn Any = self.0.carried();
         if any.is::<T>() {
-            let value: Arc<T> = self.0.into_any().downcast().expect("the type was compared before");
-            return Ok(Arc::try_unwrap(value).unwrap_or_else(|shared| (*shared).clone()));
+            return Ok(match self.0 {
+                Holder::Sole(carried) => *carried.into_any_sole().downcast().expect("the type was compared before"),
+                Holder::Shared(carried) => {
+                    let value: Arc<T> = carried.into_any().downcast().expect("the type was compared before");
+                    Arc::try_unwrap(value).unwrap_or_else(|shared| (*shared).clone())
+                }
+            });
         }
-        if let Some(wire) = (*self.0).wire() {
+        if let Some(wire) = self.0.carried().wire() {
             return wire.decode();
         }
         let found = self.type_name();
-        let value = (*self.0).to_value().map_err(|reason| MessageError::Encode { name: found.to_string(), reason })?;
+        let value =
+            self.0.carried().to_value().map_err(|reason| MessageError::Encode { name: found.to_string(), reason })?;
         from_value(value, &found)
     }
 
@@ -202,10 +253,12 @@ impl Message {
     /// # Errors
     /// [`MessageError::Opaque`] for a compact message from another node: only the sender can show it.
     pub fn to_value(&self) -> Result<Value, MessageError> {
-        match (*self.0).wire() {
+        match self.0.carried().wire() {
             Some(wire) if wire.form == Form::Compact => Err(MessageError::Opaque { name: wire.type_name.to_string() }),
             Some(wire) => wire.decode(),
-            None => (*self.0)
+            None => self
+                .0
+                .carried()
                 .to_value()
                 .map_err(|reason| MessageError::Encode { name: self.type_name().to_string(), reason }),
         }
@@ -291,6 +344,18 @@ mod tests {
         struct Holds(Arc<u64>);
         let message = Message::new(Holds(at.clone()));
         assert!(Arc::ptr_eq(&message.decode::<Holds>().unwrap().0, &at));
+    }
+
+    #[test]
+    fn a_message_for_one_is_moved_and_can_be_shared_all_the_same() {
+        let text = String::from("a text");
+        let place = text.as_ptr();
+        let message = Message::sole(text);
+        let copy = message.clone();
+        let text: String = message.decode().unwrap();
+        assert_eq!(text.as_ptr(), place);
+        assert_eq!(copy.clone().decode::<String>().as_deref(), Ok("a text"));
+        assert_eq!(copy.encode(0).unwrap(), Message::new("a text".to_owned()).encode(0).unwrap());
     }
 
     #[test]

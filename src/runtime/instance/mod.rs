@@ -6,6 +6,7 @@
 
 pub mod birth;
 pub mod burst;
+pub mod bypass;
 pub mod catalog;
 pub mod cradle;
 pub mod failure;
@@ -18,6 +19,7 @@ pub mod services;
 mod trace;
 
 pub use birth::{Birth, Environment};
+pub use bypass::Bypass;
 pub use catalog::{Bundle, Catalog, Factory};
 pub use cradle::Cradle;
 pub use failure::{Failure, ParamError};

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Failure, Message};
+use super::{Bypass, Failure, Message};
 
 /// Takes messages: a channel's end for one sender, or an input port of an instance. Never blocks.
 pub trait Accept: Send + Sync + 'static {
@@ -18,6 +18,15 @@ pub trait Accept: Send + Sync + 'static {
     /// # Errors
     /// [`Refused`] with the message and the reason.
     fn offer(&self, message: Message) -> Result<(), Refused>;
+
+    /// The same. Who puts a way into `bypass` wants what comes next to go that way, around it.
+    ///
+    /// # Errors
+    /// [`Refused`] with the message and the reason.
+    fn offer_first(&self, message: Message, bypass: &mut Option<Bypass>) -> Result<(), Refused> {
+        let _ = bypass;
+        self.offer(message)
+    }
 
     /// Takes a call: whoever answers it sends the answer to `reply`, at most once. Channels that carry no calls refuse.
     ///
@@ -69,12 +78,15 @@ pub struct Refused {
 
 /// What an output port sends into. Cheap to clone.
 #[derive(Clone)]
-pub struct Sink(Arc<dyn Accept>);
+pub struct Sink {
+    to: Arc<dyn Accept>,
+    bypass: Option<Bypass>,
+}
 
 impl Sink {
     /// A sink into `to`.
     pub fn new(to: impl Accept) -> Sink {
-        Sink(Arc::new(to))
+        Sink { to: Arc::new(to), bypass: None }
     }
 
     /// Offers a message; see [`Accept::offer`].
@@ -82,7 +94,25 @@ impl Sink {
     /// # Errors
     /// [`Refused`] with the message and the reason.
     pub fn offer(&self, message: Message) -> Result<(), Refused> {
-        self.0.offer(message)
+        self.to.offer(message)
+    }
+
+    /// Whether there is a way around what it sends into.
+    pub(in crate::runtime) fn has_bypass(&self) -> bool {
+        self.bypass.is_some()
+    }
+
+    /// Sends a message that way; gives it back when the way is closed or full.
+    pub(in crate::runtime) fn pass(&mut self, message: Message) -> Result<(), Message> {
+        match &self.bypass {
+            Some(bypass) => bypass.pass(message).inspect_err(|_| self.bypass = None),
+            None => Err(message),
+        }
+    }
+
+    /// Offers a message, and finds out whether there is a way around.
+    pub(in crate::runtime) fn offer_first(&mut self, message: Message) -> Result<(), Refused> {
+        self.to.offer_first(message, &mut self.bypass)
     }
 
     /// Offers a call; see [`Accept::call`].
@@ -90,7 +120,7 @@ impl Sink {
     /// # Errors
     /// [`Refused`] with the message and the reason.
     pub fn call(&self, message: Message, reply: ReplyTo) -> Result<(), Refused> {
-        self.0.call(message, reply)
+        self.to.call(message, reply)
     }
 
     /// Waits until there is room, then offers; again, when someone else was faster.
@@ -99,11 +129,11 @@ impl Sink {
     /// [`Refused`] for any other reason than a full queue.
     pub async fn deliver(&self, mut message: Message) -> Result<(), Refused> {
         loop {
-            match self.0.offer(message) {
+            match self.to.offer(message) {
                 Err(refused) if refused.why == Why::Full => message = refused.message,
                 done => return done,
             }
-            poll_fn(|cx| self.0.poll_room(cx)).await;
+            poll_fn(|cx| self.to.poll_room(cx)).await;
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod condition;
 mod event;
+mod gate;
 mod port;
 mod put;
 mod queue;
@@ -27,6 +28,7 @@ use crate::{model::Kind, words::InstancePath};
 
 pub use condition::Condition;
 pub use event::{Done, Event, Op, Outcome, Turn};
+pub(in crate::runtime) use gate::Gate;
 pub use port::{Counts, InputPort, Overflow, QUEUE_DEFAULT};
 pub(in crate::runtime) use put::Batch;
 pub use run::{Crash, panic_text};

@@ -171,7 +171,7 @@ impl Drop for Batch<'_> {
 }
 
 /// Unlocks, then wakes the shell if it sleeps.
-fn wake(mut back: MutexGuard<'_, Back>) {
+pub(super) fn wake(mut back: MutexGuard<'_, Back>) {
     let shell = mem::take(&mut back.shell);
     drop(back);
     if let Some(waker) = shell {

@@ -82,6 +82,8 @@ impl Inbox {
         let is_more = !back.work.is_empty() || !back.ops.is_empty();
         if is_more {
             let Back { work, .. } = &mut *back;
+            // It begins at its beginning again: what is used stays in the processor's cache.
+            front.work.clear();
             mem::swap(&mut front.work, work);
         } else {
             fall_asleep(&mut back, cx);
