@@ -1,7 +1,7 @@
 //! What all tasks of one node's engine share: services, requests under way, links, and the way in for what the network brings.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
