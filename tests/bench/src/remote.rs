@@ -13,7 +13,7 @@ use enact::{
     words::NodeName,
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
     child::Process,
@@ -134,8 +134,13 @@ pub(crate) static ROWS: &[Row] = &[
 #[derive(Serialize, Deserialize)]
 struct Letter<'a> {
     number: u64,
-    #[serde(borrow)]
+    #[serde(borrow, serialize_with = "whole")]
     body: &'a [u8],
+}
+
+/// Writes bytes as one piece: serde would take a slice for a list of numbers.
+fn whole<S: Serializer>(bytes: &&[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bytes(bytes)
 }
 
 /// What a sample of tells comes to.
