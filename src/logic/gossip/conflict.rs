@@ -65,21 +65,21 @@ impl Merge<'_> {
 
     fn conflict(&self, element: &Element, register: &Register, loser: Stamp, lost: Option<&Cell>) -> Option<Conflict> {
         let held = self.new.get(element, register);
-        let winner = match held {
-            Some(entry) if entry.stamp != loser => entry.stamp,
-            Some(_) => match culprit(self.new, element, register)? {
-                // It stands in its own way only because somebody else brought the element to that place.
-                own if own == loser => self.new.get(element, &Register::Here)?.stamp,
-                other => other,
-            },
+        let mut winners = Vec::new();
+        match held {
+            Some(entry) if entry.stamp != loser => winners.push(entry.stamp),
+            Some(_) => {
+                // It may stand in its own way only because somebody else brought the element to that place; and who took the
+                // place away may have been known, but not who brought the component there.
+                winners.push(culprit(self.new, element, register)?);
+                let brought = self.new.get(component_of(element).as_ref().unwrap_or(element), &Register::Here);
+                winners.extend(brought.map(|entry| entry.stamp));
+            }
             // Dropped without a trace: whoever removed it did so beyond the horizon. Never earlier than what was dropped.
-            None => Stamp::new(ntp_of(self.new.floor() + Duration::from_micros(1)), loser.origin()),
-        };
-        let concurrent = match self.history.concurrent(loser, winner) {
-            Some(concurrent) => concurrent,
-            None => (self.otherwise)(loser, winner),
-        };
-        concurrent.then(|| Conflict {
+            None => winners.push(Stamp::new(ntp_of(self.new.floor() + Duration::from_micros(1)), loser.origin())),
+        }
+        let winner = winners.into_iter().find(|winner| self.is_concurrent(loser, *winner))?;
+        Some(Conflict {
             element: element.clone(),
             register: register.clone(),
             loser: self.party(loser),
@@ -89,6 +89,10 @@ impl Merge<'_> {
         })
     }
 
+    fn is_concurrent(&self, loser: Stamp, winner: Stamp) -> bool {
+        self.history.concurrent(loser, winner).unwrap_or_else(|| (self.otherwise)(loser, winner))
+    }
+
     fn party(&self, stamp: Stamp) -> Party {
         let revision = self.history.revision(stamp);
         Party {
@@ -96,5 +100,13 @@ impl Merge<'_> {
             revision: revision.map(|revision| revision.id.clone()),
             by: revision.map_or_else(|| Arc::from(""), |revision| Arc::clone(&revision.by)),
         }
+    }
+}
+
+/// The component that something hangs on.
+fn component_of(element: &Element) -> Option<Element> {
+    match element {
+        Element::Binding(id, ..) => Some(Element::Component(*id)),
+        _ => None,
     }
 }

@@ -308,6 +308,31 @@ fn what_one_side_removes_and_the_other_moves_is_gone_and_its_place_is_free() {
     let another = with_component("m", Some(2));
     left.push(Time::from_ms(5000), push(another.clone(), None, false)).unwrap();
     assert_eq!(*left.model(), another);
+    right.forget_removals(Time::from_ms(9000));
+    assert_eq!(right.registers().view(), with_component("n", None), "nor when the removal is forgotten");
+}
+
+#[test]
+fn who_changes_what_another_brings_to_a_node_that_is_gone_is_told() {
+    let (mut left, mut right, mut third) = (replica(0), replica(1), replica(2));
+    let now = Time::from_ms(9000);
+    let (_, start) = left.push(Time::from_ms(1000), push(with_component("n", Some(1)), None, false)).unwrap();
+    let start = [start.unwrap()];
+    right.learn(now, &start).1.unwrap();
+    third.learn(now, &start).1.unwrap();
+    let without = edited(left.model().clone(), &[Edit::Remove { path: InstancePath::Node(name("m")) }]);
+    let (_, gone) = left.push(Time::from_ms(2000), push(without, None, false)).unwrap();
+    right.learn(now, &[gone.unwrap()]).1.unwrap();
+    let path = InstancePath::Component(name("n"), name("c"));
+    let note = Edit::SetMetadata { path, key: "note".into(), value: Some("mine".into()) };
+    let noted = edited(right.model().clone(), &[note]);
+    let (lost, _) = right.push(Time::from_ms(3000), push(noted, None, false)).unwrap();
+    let (moved, brought) = third.push(Time::from_ms(4000), push(with_component("m", Some(1)), None, false)).unwrap();
+    let (told, _) = right.learn(now, &[brought.unwrap()]);
+    assert_eq!(right.model().components().count(), 0);
+    let named =
+        |conflict: &Conflict| conflict.loser.revision == lost.revision && conflict.winner.revision == moved.revision;
+    assert!(told.conflicts.iter().any(named), "{:?}", told.conflicts);
 }
 
 #[test]

@@ -104,7 +104,10 @@ pub(super) fn culprit(registers: &Registers, element: &Element, register: &Regis
     {
         return values(row, register).map(|value| value.stamp).max().or(Some(entry.stamp));
     }
-    let hollow = |id: ComponentId| hollowed(registers, id).map(|entry| entry.stamp);
+    let hollow = |id: ComponentId| {
+        let emptied = registers.get(&Element::Component(id), &Register::Type).filter(|entry| entry.cell.is_none());
+        emptied.map(|entry| entry.stamp)
+    };
     if let Some(stamp) = gone(element.clone()) {
         return Some(stamp);
     }
@@ -331,14 +334,14 @@ fn is_node(registers: &Registers, node: &NodeName) -> bool {
     is_live(registers, &Element::Node(node.clone()))
 }
 
-/// What removed the type of a component: who moved it afterwards did not know that it was removed, and brings back nothing but its
-/// place. It stays hidden then, as if it had not been moved.
-fn hollowed(registers: &Registers, id: ComponentId) -> Option<&Entry> {
-    registers.get(&Element::Component(id), &Register::Type).filter(|entry| entry.cell.is_none())
+/// Whether a component has no type: who moved it did not know that it was removed, and brings back nothing but its place. It stays
+/// hidden then, as if it had not been moved, also when its removal is forgotten.
+fn is_hollow(registers: &Registers, id: ComponentId) -> bool {
+    registers.get(&Element::Component(id), &Register::Type).is_none_or(|entry| entry.cell.is_none())
 }
 
 fn place(registers: &Registers, id: ComponentId) -> Option<(&NodeName, &ComponentName)> {
-    if hollowed(registers, id).is_some() {
+    if is_hollow(registers, id) {
         return None;
     }
     match &registers.get(&Element::Component(id), &Register::Here)?.cell {
@@ -351,7 +354,7 @@ fn place(registers: &Registers, id: ComponentId) -> Option<(&NodeName, &Componen
 fn winner(registers: &Registers, node: &NodeName, name: &ComponentName) -> Option<ComponentId> {
     registers
         .rivals(node, name)
-        .filter(|id| hollowed(registers, *id).is_none())
+        .filter(|id| !is_hollow(registers, *id))
         .max_by_key(|id| (registers.get(&Element::Component(*id), &Register::Here).map(|entry| entry.stamp), *id))
 }
 
