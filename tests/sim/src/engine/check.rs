@@ -5,14 +5,11 @@ use enact::logic::{
     peers::{DownReason, Peer},
 };
 
-use super::{LEASE_MS, TICK_MS, World, process::Process};
+use super::{LEASE_MS, MESSAGE_MAX, TICK_MS, World, process::Process};
 use crate::{
     agenda::MS,
     trace::{Checked, hold},
 };
-
-/// The largest message that this world sends.
-const MESSAGE_MAX: usize = 200_000;
 
 impl World<'_> {
     /// Nothing is kept beyond the bounds, at neither end.

@@ -42,6 +42,9 @@ const TICK_MS: u64 = 50;
 const BROKEN_MS: u64 = 5;
 const LEASE_MS: u64 = 500;
 
+/// The largest message: many windows of the smaller limits.
+const MESSAGE_MAX: usize = 400_000;
+
 /// What goes over the network.
 #[derive(Clone)]
 enum Packet {
@@ -442,8 +445,9 @@ impl World<'_> {
         for _ in 0..n_messages {
             let lane = Lane::ALL[self.chance.idx(2)];
             let n_bytes = match self.chance.below(60) {
-                0 => self.chance.below(200_000),
-                1..8 => self.chance.below(8_000),
+                // Some of these are on their way whenever a way is cut.
+                0 | 1 => self.chance.below(MESSAGE_MAX as u64),
+                2..8 => self.chance.below(8_000),
                 _ => 32,
             };
             let message = self.ledger.draft(at, to, lane, n_bytes as usize);

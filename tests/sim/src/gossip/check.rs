@@ -92,6 +92,8 @@ fn model(at: usize, model: &Model) -> Checked {
     let mut ids = BTreeSet::new();
     for (node, name, component) in model.components() {
         hold!(ids.insert(component.id), "a component lives in one place", "m{at} shows {node}.{name} elsewhere too");
+        let is_whole = component.instance.type_ref.is_some();
+        hold!(is_whole, "no component shows without its type", "m{at} shows {node}.{name} without one");
     }
     for binding in model.bindings.iter() {
         let has_both = model.component(&binding.port.node, &binding.port.component).is_some()

@@ -6,7 +6,7 @@ use enact::{
     model::{Binding, ComponentId, Edit, Instance, Model},
     words::{
         AttributeName, ChannelName, ComponentName, GroupName, InstancePath, Name, NodeName, PortName, PortPath,
-        ScopeName,
+        ScopeName, TypeRef,
     },
 };
 
@@ -22,6 +22,11 @@ pub(super) const GROUP: &str = "sync";
 /// A name of any kind.
 pub(super) fn name<N: From<Name>>(text: &str) -> N {
     N::from(Name::parse(text).expect("a valid name"))
+}
+
+/// The type of all components.
+fn part() -> TypeRef {
+    TypeRef::new("sim", "Part", "1").expect("a valid type")
 }
 
 /// What a member is called.
@@ -87,7 +92,7 @@ pub(super) fn some(chance: &mut Chance, model: &Model) -> Edit {
             id: ComponentId::born(chance.next(), &component_path, 0),
             node,
             name: component,
-            instance: Instance::default(),
+            instance: Instance::of(part()),
             provided: vec![name::<PortName>("in")],
             required: vec![name::<PortName>("out")],
         },
@@ -98,9 +103,9 @@ pub(super) fn some(chance: &mut Chance, model: &Model) -> Edit {
             let binding = Binding { port, channel };
             if chance.percent(75) { Edit::Bind(binding) } else { Edit::Unbind(binding) }
         }
-        13 => Edit::Set { path: component_path, fragment: None, attribute: name::<AttributeName>("p"), value },
-        14 => Edit::SetMetadata { path: channel_path, key: "note".into(), value: Some(value) },
-        15 => Edit::SetStarted { path: component_path, started: chance.percent(50) },
+        13 | 14 => Edit::Set { path: component_path, fragment: None, attribute: name::<AttributeName>("p"), value },
+        15 if chance.percent(50) => Edit::SetStarted { path: component_path, started: chance.percent(50) },
+        15 => Edit::SetMetadata { path: channel_path, key: "note".into(), value: Some(value) },
         16 => Edit::Host { node, host: chance.percent(70).then(|| name(chance.pick(&NODES))) },
         17 => {
             let scope: ScopeName = name("s");

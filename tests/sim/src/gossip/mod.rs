@@ -319,7 +319,7 @@ impl World<'_> {
         let Some(protocol) = &self.members[at].protocol else { return Ok(()) };
         let current = protocol.replica().snapshot();
         self.trace.step(self.agenda.now(), 300 + at as u64);
-        if self.chance.percent(8) {
+        if self.chance.percent(12) {
             return self.rollback(at);
         }
         // Somebody looks now and pushes later.

@@ -146,7 +146,7 @@ impl World<'_> {
                 // Only the newest counts.
                 self.next = Some(wanted);
                 self.trace.say(|| "a target comes".to_owned());
-                if self.chance.percent(5) {
+                if self.chance.percent(12) {
                     let after = self.chance.below(60 * MS);
                     self.agenda.plan(after, Event::Crash);
                 }
