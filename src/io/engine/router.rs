@@ -107,6 +107,8 @@ pub struct Stats {
     pub undeliverable: u64,
     /// Frames that were refused: garbage, strangers, other protocols.
     pub refused_frames: u64,
+    /// Requests to peers that wait for their replies.
+    pub requests: u64,
 }
 
 /// What was counted for one peer.
@@ -295,6 +297,7 @@ impl Router {
             peers,
             undeliverable: shared.undeliverable.load(Relaxed),
             refused_frames: shared.strange_frames.load(Relaxed),
+            requests: shared.asks.n_waiting() as u64,
         }
     }
 

@@ -63,6 +63,10 @@ impl Asks {
         ask
     }
 
+    pub(super) fn n_waiting(&self) -> usize {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     pub(super) fn end(&self, ask: u64) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&ask);
     }

@@ -39,6 +39,8 @@ pub(super) struct Slot {
     pub(super) cause: Arc<str>,
     /// Since when it is so.
     pub(super) since: Time,
+    /// Counts what it has been: whoever plans something for later finds out whether it is still what it was.
+    pub(super) turn: u64,
     /// Since when it is there: what it counts, it counts from then on.
     pub(super) born: Time,
     /// How often it was started again, and when it may be next.
@@ -55,6 +57,7 @@ impl Slot {
         self.state = state;
         self.cause = if cause.is_empty() { Arc::default() } else { cause.into() };
         self.since = clock::now();
+        self.turn += 1;
     }
 }
 

@@ -86,10 +86,10 @@ impl Handler<Ended> for NodeActor {
     fn handle(&mut self, ended: Ended, ctx: &mut Context<Self>) {
         let restart = supervise::ended(&self.world, &ended);
         self.world.tell_group();
-        let Some((subject, delay)) = restart else { return };
+        let Some(restart) = restart else { return };
         let (world, limit, me) = (self.world.clone(), self.limits.step, ctx.address());
         let revive = async move {
-            if let Some(ended) = supervise::revive(world.clone(), subject, delay, limit).await {
+            if let Some(ended) = supervise::revive(world.clone(), restart, limit).await {
                 me.do_send(ended);
             }
             world.tell_group();

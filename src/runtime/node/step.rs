@@ -276,6 +276,7 @@ fn create(world: &Rc<World>, blueprint: &Blueprint) -> Result<Handle, String> {
         kept: None,
         missed: None,
         was_down: false,
+        turn: 0,
     });
     Ok(handle)
 }

@@ -23,8 +23,23 @@ use crate::{
 /// Checkpoints that are taken at the same time: each may hold a state in memory.
 const CHECKPOINTS_AT_ONCE: usize = 16;
 
-/// An instance ended or failed without being asked. Gives the delay after which to start it again, or `None` when it stays down.
-pub(super) fn ended(world: &Rc<World>, ended: &Ended) -> Option<(Arc<Subject>, Duration)> {
+/// An instance that is to be started again.
+pub(super) struct Restart {
+    subject: Arc<Subject>,
+    delay: Duration,
+    /// What it is until then; once it is something else, somebody else has taken it up.
+    turn: u64,
+}
+
+impl Restart {
+    /// Whether it still waits for this restart: not if a plan has taken it up meanwhile, also if it has crashed again since.
+    fn is_due(&self, world: &World) -> bool {
+        world.instances.borrow().of(&self.subject).is_some_and(|slot| slot.turn == self.turn)
+    }
+}
+
+/// An instance ended or failed without being asked. Says when to start it again; `None` when it stays down.
+pub(super) fn ended(world: &Rc<World>, ended: &Ended) -> Option<Restart> {
     let mut instances = world.instances.borrow_mut();
     let slot = instances.at_mut(&ended.path).filter(|slot| slot.handle.life() == ended.life)?;
     if slot.state == InstanceState::Restarting {
@@ -53,7 +68,7 @@ pub(super) fn ended(world: &Rc<World>, ended: &Ended) -> Option<(Arc<Subject>, D
             tracing::warn!(instance = %ended.path, cause, in_ms, "crashed; to be started again");
             let event = What::Restarting { path: ended.path.clone(), cause, in_ms };
             world.journal.borrow_mut().note(me, event);
-            Some((subject, delay))
+            Some(Restart { subject, delay, turn: slot.turn })
         }
         Verdict::GiveUp => {
             let state = if matches!(ended.failure, Failure::Zombie { .. }) {
@@ -71,20 +86,26 @@ pub(super) fn ended(world: &Rc<World>, ended: &Ended) -> Option<(Arc<Subject>, D
 
 /// Starts a crashed instance again after its delay, unless a plan was faster. Gives what went wrong, to be treated as one more
 /// crash.
-pub(super) async fn revive(world: Rc<World>, subject: Arc<Subject>, delay: Duration, limit: Duration) -> Option<Ended> {
-    sleep(delay).await;
-    let handle = world.instances.borrow().of(&subject).map(|slot| (slot.handle.clone(), slot.state))?;
-    let (handle, InstanceState::Restarting) = handle else { return None };
+pub(super) async fn revive(world: Rc<World>, restart: Restart, limit: Duration) -> Option<Ended> {
+    sleep(restart.delay).await;
+    if !restart.is_due(&world) {
+        return None;
+    }
+    let subject = restart.subject.clone();
+    let handle = world.instances.borrow().of(&subject)?.handle.clone();
     if let Some(slot) = world.instances.borrow_mut().of_mut(&subject) {
         slot.missed = None;
     }
     let mut result = renew(&world, &subject, &handle, limit).await;
     // A plan may have stopped it meanwhile: what the model wants goes first.
-    if world.instances.borrow().of(&subject).is_none_or(|slot| slot.state != InstanceState::Restarting) {
+    if !restart.is_due(&world) {
         return None;
     }
     if result.is_ok() {
         result = handle.start(limit).await;
+        if !restart.is_due(&world) {
+            return None;
+        }
     }
     let mut instances = world.instances.borrow_mut();
     let slot = instances.of_mut(&subject)?;

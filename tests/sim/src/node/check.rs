@@ -1,22 +1,19 @@
 //! What must hold in the world of nodes: at each look, and when all is well again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use enact::{
-    logic::{
-        gossip::{Adoption, StateDigest},
-        link,
-    },
+    logic::{gossip::Adoption, link},
     model::{Model, change},
     runtime::node::api::{ErrorCode, NodeVerdict},
-    words::{ComponentName, NodeName},
+    words::{ComponentName, InstancePath, NodeName},
 };
 
 use super::{Event, World, parts::Ledger, wishes::node};
 use crate::{
     agenda::MS,
     run,
-    trace::{Checked, hold},
+    trace::{Checked, Violation, hold},
 };
 
 /// A push is answered by each node so soon: a plan's steps within their limits, those of the plan before it, and their undoing.
@@ -43,19 +40,19 @@ impl World<'_> {
             return Err(violation);
         }
         self.look_at_ends()?;
-        let mut models: BTreeMap<StateDigest, (usize, Model)> = BTreeMap::new();
         for (at, group) in self.groups() {
             let current = group.current();
             self.trace.mix(current.digest.0 as u64);
-            if let Some((other, model)) = models.get(&current.digest) {
-                hold!(
-                    *model == current.model,
-                    "equal digests mean equal models",
-                    "m{at} and m{other} differ in {:?}",
-                    change::diff(model, &current.model)
-                );
-            }
-            models.insert(current.digest, (at, current.model));
+            let model = self.seen.entry(current.digest).or_insert_with(|| current.model.clone());
+            hold!(
+                *model == current.model,
+                "equal digests mean equal models",
+                "what m{at} shows differs in {:?}",
+                change::diff(model, &current.model)
+            );
+        }
+        if let Some((invariant, detail)) = Ledger::fault() {
+            return Err(Violation { invariant: invariant.to_owned(), detail });
         }
         self.look_at_what_runs()?;
         self.look_at_queues()?;
@@ -176,6 +173,41 @@ impl World<'_> {
         Ok(())
     }
 
+    /// A node whose last adaptation failed runs the model that it ran before; any other one the newest. What supervision has given up is
+    /// told.
+    pub(super) async fn check_between_models(&mut self) -> Checked {
+        for (at, group) in self.groups() {
+            let members = group.members().await.unwrap_or_default();
+            let Some(status) = members.iter().find(|own| own.node == node(at)).and_then(|own| own.status.clone())
+            else {
+                continue;
+            };
+            let outcome = status.revision.as_ref().and_then(|revision| status.outcome(revision));
+            let runs = match (outcome, status.digest) {
+                // It says that it runs something in between.
+                (Some(Adoption::Degraded { .. }), _) => continue,
+                (_, Some(digest)) => self.seen.get(&digest).cloned(),
+                (_, None) => Some(Model::default()),
+            };
+            // What was current for a moment only, between two looks.
+            let Some(model) = runs else { continue };
+            let (running, wanted) = (Ledger::running_on(&node(at)), wanted_on(&model, &node(at)));
+            let is_told = |name: &ComponentName| {
+                let path = InstancePath::Component(node(at), name.clone());
+                status.report.listed(&path).is_some()
+            };
+            let missing: Vec<_> = wanted.iter().filter(|part| !running.contains(part) && !is_told(&part.0)).collect();
+            let beyond: Vec<_> = running.iter().filter(|part| !wanted.contains(part)).collect();
+            hold!(
+                missing.is_empty() && beyond.is_empty(),
+                "a node runs the old model or the new one",
+                "m{at} runs {running:?}, wanted are {wanted:?}; {outcome:?}; {:?}",
+                status.report
+            );
+        }
+        Ok(())
+    }
+
     /// Everybody has done what the repair asked for, and runs its part of the model.
     pub(super) async fn check_repaired(&mut self) -> Checked {
         self.check_agreed()?;
@@ -219,8 +251,8 @@ impl World<'_> {
     pub(super) fn check_heard(&mut self) -> Checked {
         let Some(group) = self.groups().remove(&0) else { return Ok(()) };
         let model = group.current().model;
-        let ends = |port: &str| {
-            let bound = model.bindings.iter().filter(|binding| binding.port.port.as_str() == port);
+        let ends = |sends: bool| {
+            let bound = model.bindings.iter().filter(|binding| (binding.port.port.as_str() == "out") == sends);
             let is_started = |node: &NodeName, component: &ComponentName| {
                 model.component(node, component).is_some_and(|part| part.instance.started)
             };
@@ -228,17 +260,18 @@ impl World<'_> {
                 .filter(|binding| is_started(&binding.port.node, &binding.port.component))
                 .map(|binding| {
                     let port = &binding.port;
-                    (binding.channel.clone(), format!("{}.{}", port.node, port.component))
+                    let part = format!("{}.{}", port.node, port.component);
+                    (binding.channel.clone(), if sends { part } else { format!("{part}.{}", port.port) })
                 })
                 .collect::<Vec<_>>()
         };
         let mut wanted = BTreeSet::new();
-        for (cable, receiver) in ends("input") {
-            for (_, sender) in ends("out").iter().filter(|(other, _)| *other == cable) {
+        for (cable, receiver) in ends(false) {
+            for (_, sender) in ends(true).iter().filter(|(other, _)| *other == cable) {
                 wanted.insert((receiver.clone(), sender.clone()));
             }
         }
-        let heard: BTreeSet<_> = Ledger::heard_since(self.settled_ms).into_iter().collect();
+        let heard: BTreeSet<_> = Ledger::heard().into_iter().collect();
         hold!(
             heard == wanted,
             "who is bound is heard, and nobody else",

@@ -20,7 +20,8 @@ use enact::{
         store::Store,
         telemetry::Metrics,
     },
-    logic::{plan::Limits, restart::Policy},
+    logic::{gossip::StateDigest, plan::Limits, restart::Policy},
+    model::Model,
     runtime::{group::GroupHandle, instance::Catalog, node::Options},
     words::{GroupName, Time},
 };
@@ -105,8 +106,8 @@ struct World<'t> {
     /// Parts misbehave, in some worlds.
     with_trouble: bool,
     is_calm: bool,
-    /// From then on everybody who is bound is heard.
-    settled_ms: u64,
+    /// The models that were seen, by their digests.
+    seen: BTreeMap<StateDigest, Model>,
 }
 
 /// Lets a world live.
@@ -161,7 +162,7 @@ impl World<'_> {
             n_pushes: 0,
             with_trouble: chance.percent(60),
             is_calm: false,
-            settled_ms: u64::MAX,
+            seen: BTreeMap::new(),
             chance,
         })
     }
@@ -222,7 +223,7 @@ impl World<'_> {
                 self.check_repaired().await
             }
             Event::Settled => {
-                self.settled_ms = self.agenda.now() / MS;
+                Ledger::settle();
                 self.agenda.plan((HEAR_MS - 1) * MS, Event::Heard);
                 Ok(())
             }
@@ -420,6 +421,7 @@ impl World<'_> {
     /// All agree by now; and somebody makes everything well again.
     async fn repair(&mut self) -> Checked {
         self.check_agreed()?;
+        self.check_between_models().await?;
         let Some(group) = self.groups().remove(&0) else { return Ok(()) };
         let script = wishes::repair(&group.current().model, self.n_pushes);
         self.ask(0, script);

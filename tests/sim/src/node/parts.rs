@@ -1,6 +1,10 @@
 //! What runs in the world of nodes: a component that misbehaves on order, a channel, and the ledger of what really runs.
 
-use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use enact::{
     prelude::*,
@@ -66,6 +70,8 @@ struct Part {
     /// Beats so far.
     #[state]
     n_beats: u64,
+    /// What it has said in this life.
+    n_said: u64,
     running: Option<Running>,
 }
 
@@ -75,6 +81,7 @@ impl Part {
     async fn start(&mut self, ctx: &mut Ctx<Self>) -> Result<()> {
         misbehave("start", &self.on_start, self.takes).await?;
         self.running = Some(Running::begin(ctx.path(), self.value));
+        self.n_said = 0;
         ctx.every("beat", BEAT, Self::beat);
         Ok(())
     }
@@ -98,10 +105,22 @@ impl Part {
         updated
     }
 
-    /// What another one says.
+    /// What others say on the cable of this name.
     #[input]
-    fn input(&mut self, said: String, ctx: &mut Ctx<Self>) {
-        hear(ctx.path(), &said);
+    fn x(&mut self, said: String, ctx: &mut Ctx<Self>) {
+        self.hear("x", &said, ctx);
+    }
+
+    /// What others say on the cable of this name.
+    #[input]
+    fn y(&mut self, said: String, ctx: &mut Ctx<Self>) {
+        self.hear("y", &said, ctx);
+    }
+
+    fn hear(&self, port: &str, said: &str, ctx: &Ctx<Self>) {
+        if let Some(running) = &self.running {
+            running.hears(&format!("{}.{port}", ctx.path()), said);
+        }
     }
 
     fn beat(&mut self, ctx: &mut Ctx<Self>) {
@@ -110,7 +129,11 @@ impl Part {
             panic!("a beat panics, {ORDERED}");
         }
         self.n_beats += 1;
-        self.out.send(format!("{} {}", ctx.path(), since_the_beginning().as_millis()));
+        if let Some(Running(life)) = &self.running {
+            self.n_said += 1;
+            let at_ms = since_the_beginning().as_millis();
+            self.out.send(format!("{} {at_ms} {life} {}", ctx.path(), self.n_said));
+        }
     }
 }
 
@@ -137,13 +160,41 @@ pub(super) struct Ledger {
     began: Instant,
     n_begun: u64,
     running: BTreeMap<u64, (NodeName, ComponentName, i64)>,
-    /// Who has heard whom, and when that was said last.
-    heard: BTreeMap<(String, String), u64>,
+    begun: BTreeMap<u64, Instant>,
+    /// Which life has heard which other one, and what it said last.
+    heard: BTreeMap<(u64, String, u64), Heard>,
+    /// From then on, in milliseconds, nothing that is said may be missed.
+    gapless_from: u64,
+    fault: Option<(&'static str, String)>,
 }
+
+/// What a part has said to another one, by its last words.
+struct Heard {
+    from: String,
+    at_ms: u64,
+    number: u64,
+    numbers: BTreeSet<u64>,
+}
+
+/// What a part has not handled where it lived before comes after it when it has moved, and meets what is said meanwhile.
+const MOVED_MS: u64 = 2_000;
 
 impl Ledger {
     fn new() -> Ledger {
-        Ledger { began: Instant::now(), n_begun: 0, running: BTreeMap::new(), heard: BTreeMap::new() }
+        Ledger {
+            began: Instant::now(),
+            n_begun: 0,
+            running: BTreeMap::new(),
+            begun: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            gapless_from: u64::MAX,
+            fault: None,
+        }
+    }
+
+    /// How long a life has lasted, in milliseconds.
+    fn age_ms(&self, life: u64) -> u64 {
+        self.begun.get(&life).map_or(0, |begun| begun.elapsed().as_millis() as u64)
     }
 
     /// Nothing runs.
@@ -166,11 +217,22 @@ impl Ledger {
         LEDGER.with_borrow(|ledger| ledger.n_begun)
     }
 
-    /// Who (second) was heard by whom (first) with words not older than this, in milliseconds since the beginning.
-    pub(super) fn heard_since(since_ms: u64) -> Vec<(String, String)> {
+    /// From now on nothing that is said may be missed.
+    pub(super) fn settle() {
+        LEDGER.with_borrow_mut(|ledger| ledger.gapless_from = ledger.began.elapsed().as_millis() as u64);
+    }
+
+    /// Who (second) was heard on which port (first) with words that are not older than [`Ledger::settle`].
+    pub(super) fn heard() -> Vec<(String, String)> {
         LEDGER.with_borrow(|ledger| {
-            ledger.heard.iter().filter(|(_, said)| **said >= since_ms).map(|(pair, _)| pair.clone()).collect()
+            let late = ledger.heard.iter().filter(|(_, heard)| heard.at_ms >= ledger.gapless_from);
+            late.map(|((_, port, _), heard)| (port.clone(), heard.from.clone())).collect()
         })
+    }
+
+    /// What was heard otherwise than it was said: what should be so, and what was so instead.
+    pub(super) fn fault() -> Option<(&'static str, String)> {
+        LEDGER.with_borrow(|ledger| ledger.fault.clone())
     }
 }
 
@@ -187,6 +249,7 @@ impl Running {
         let InstancePath::Component(node, component) = path else { unreachable!("a component's path") };
         LEDGER.with_borrow_mut(|ledger| {
             ledger.n_begun += 1;
+            ledger.begun.insert(ledger.n_begun, Instant::now());
             ledger.running.insert(ledger.n_begun, (node.clone(), component.clone(), value));
             Running(ledger.n_begun)
         })
@@ -201,17 +264,37 @@ impl Running {
     }
 }
 
+impl Running {
+    /// Each hears what another one says once, in order, and in calm times without a gap.
+    fn hears(&self, port: &str, said: &str) {
+        let words: Vec<&str> = said.split(' ').collect();
+        let [from, at_ms, life, number] = words[..] else { unreachable!("what parts say has four words") };
+        let number_of = |text: &str| text.parse::<u64>().expect("a number that a part wrote");
+        let (at_ms, number) = (number_of(at_ms), number_of(number));
+        LEDGER.with_borrow_mut(|ledger| {
+            let key = (self.0, port.to_owned(), number_of(life));
+            let is_new_here = ledger.age_ms(self.0) < MOVED_MS;
+            let from = from.to_owned();
+            let last = ledger.heard.entry(key).or_insert(Heard { from, at_ms, number, numbers: BTreeSet::new() });
+            let fault = if !last.numbers.insert(number) {
+                Some("what is said is heard once")
+            } else if number < last.number && !is_new_here {
+                Some("what is said is heard in order")
+            } else if last.at_ms >= ledger.gapless_from && number > last.number + 1 {
+                Some("in calm times nothing that is said is missed")
+            } else {
+                None
+            };
+            if let Some(fault) = fault {
+                ledger.fault = Some((fault, format!("{port} hears {}: {number} after {}", last.from, last.number)));
+            }
+            (last.at_ms, last.number) = (at_ms, number);
+        });
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         LEDGER.with_borrow_mut(|ledger| ledger.running.remove(&self.0));
     }
-}
-
-fn hear(me: &InstancePath, said: &str) {
-    let Some((from, at)) = said.split_once(' ') else { return };
-    let at = at.parse().unwrap_or_default();
-    LEDGER.with_borrow_mut(|ledger| {
-        let last = ledger.heard.entry((me.to_string(), from.to_owned())).or_insert(at);
-        *last = at.max(*last);
-    });
 }

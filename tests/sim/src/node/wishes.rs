@@ -40,7 +40,7 @@ fn one(chance: &mut Chance, model: &Model, n_nodes: usize, with_trouble: bool) -
     if parts.is_empty() || chance.percent(25) {
         let name = chance.pick(&PARTS);
         let takes = if chance.percent(30) { chance.below(300) } else { 0 };
-        let port = chance.pick(&["input", "out"]);
+        let port = chance.pick(&[cable, "out"]);
         let cable_is_there = model.channels.keys().any(|channel| channel.as_str() == cable);
         let add_cable = if cable_is_there { String::new() } else { format!("add {cable} : Cable\n") };
         return format!(
@@ -53,7 +53,7 @@ fn one(chance: &mut Chance, model: &Model, n_nodes: usize, with_trouble: bool) -
         1..=3 => format!("set {part}.value = '{value}'"),
         4 | 5 => format!("move {part} {node}"),
         6 => format!("{} {part}", if *is_started { "stop" } else { "start" }),
-        7 => format!("bind {part}.{} {cable}", chance.pick(&["input", "out"])),
+        7 => format!("bind {part}.{} {cable}", chance.pick(&[cable, "out"])),
         8 if chance.percent(40) => format!("remove {cable}"),
         8 => format!("set {cable}.capacity = '{}'", 10 + value),
         9 | 10 => {
