@@ -137,6 +137,7 @@ impl World<'_> {
         if !self.book.looks(at, replica)? {
             return Ok(());
         }
+        self.learned_at = self.agenda.now();
         for other in (0..self.members.len()).filter(|other| *other != at) {
             let Some(theirs) = self.members[other].protocol.as_ref().map(enact::logic::gossip::Protocol::replica)
             else {

@@ -96,6 +96,8 @@ struct World<'t> {
     /// Some node cannot run what it is given, now and then.
     adoption_fails: bool,
     book: Book,
+    /// When a member came to know something else than before.
+    learned_at: Micros,
     is_calm: bool,
     end: Micros,
 }
@@ -139,6 +141,7 @@ impl World<'_> {
             timing: Timing { horizon, ..Timing::default() },
             adoption_fails: chance.percent(20),
             book: Book::new(n_members, short),
+            learned_at: 0,
             is_calm: false,
             end,
             chance,
@@ -153,6 +156,11 @@ impl World<'_> {
         self.agenda.plan(600 * MS, Event::Fault);
         self.agenda.plan(FAULTS_MS * MS, Event::Calm);
         while let Some(event) = self.agenda.next(self.end) {
+            self.happen(event)?;
+        }
+        // Removals are forgotten at any time; it ends when the last that was has been heard of.
+        while self.book.forgets && self.agenda.now() < self.learned_at + SILENCE_MS * MS {
+            let Some(event) = self.agenda.next(self.end + HORIZON_MS * MS) else { break };
             self.happen(event)?;
         }
         self.check_end()
