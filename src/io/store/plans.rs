@@ -33,8 +33,8 @@ pub struct UnderWay {
 }
 
 /// From this many steps on a plan is not written itself, only between which revisions it leads and how long it is: ten thousand
-/// new instances would be 2 MB and 15 ms.
-const STEPS_MAX: usize = 4096;
+/// new instances would be 2 MB and 15 ms, for which their first step would wait.
+const STEPS_MAX: usize = 512;
 
 impl Store {
     /// Writes a plan ahead ([`Record::Began`]). It replaces the one before. Counts as a trial of the revision that it leads to.

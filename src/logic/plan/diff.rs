@@ -87,13 +87,13 @@ impl Steps {
 impl<'a> Diff<'a> {
     fn nodes(&mut self) {
         let changed: Vec<_> = self.running.nodes.diff(&self.wanted.nodes).map(pair).collect();
-        let mut components: BTreeSet<&'a ComponentName> = BTreeSet::new();
+        let mut components: Vec<ChangedComponent<'a>> = Vec::new();
         let mut hosted: BTreeSet<&'a NodeName> = BTreeSet::new();
         for (name, before, after) in changed {
             for (component, before, after) in changed_components(before, after) {
                 self.note_component(name, component, before, after);
                 if name == self.node {
-                    components.insert(component);
+                    components.push((component, before, after));
                 }
             }
             if name == self.node {
@@ -103,19 +103,30 @@ impl<'a> Diff<'a> {
             }
         }
         if self.thorough {
+            components = self.all_components();
             for model in [self.running, self.wanted] {
-                components.extend(model.nodes.get(self.node).into_iter().flat_map(|node| node.components.keys()));
                 hosted.extend(model.hosted_by(self.node));
             }
         }
-        for name in components {
-            let here = |model: &'a Model| part::component(model, self.node, name);
-            self.instance(here(self.running), here(self.wanted));
+        for (name, before, after) in components {
+            let here = |model: &'a Model, component: Option<&'a Shared<Component>>| {
+                part::component(model, self.node, name, component?)
+            };
+            self.instance(here(self.running, before), here(self.wanted, after));
         }
         for name in hosted {
             let here = |model: &'a Model| part::hosted_node(model, self.node, name);
             self.instance(here(self.running), here(self.wanted));
         }
+    }
+
+    /// All components of the node, before and after.
+    fn all_components(&self) -> Vec<ChangedComponent<'a>> {
+        let own = [self.running, self.wanted].map(|model| model.nodes.get(self.node).map(|node| &node.components));
+        let names: BTreeSet<&'a ComponentName> = own.into_iter().flatten().flat_map(|all| all.keys()).collect();
+        let [before, after] = own;
+        let of = |all: Option<&'a imbl::OrdMap<_, _>>, name| all.and_then(|all| all.get(name));
+        names.into_iter().map(|name| (name, of(before, name), of(after, name))).collect()
     }
 
     /// A component somewhere came, went or changed: its bindings and its whereabouts may matter here.

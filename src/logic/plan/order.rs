@@ -135,6 +135,9 @@ impl Graph {
 
     /// Receivers, channels and senders that start (or stop) together.
     fn bindings(&mut self, steps: &[Adaptation], rank: Rank, model: &Model) {
+        if model.bindings.is_empty() {
+            return;
+        }
         let mut channels: BTreeMap<&ChannelName, usize> = BTreeMap::new();
         for (place, step) in steps.iter().enumerate().filter(|(_, step)| step.rank() == rank) {
             if let Some(InstancePath::Channel(name)) = step.subject().map(|subject| &subject.path) {
@@ -145,9 +148,13 @@ impl Graph {
             let Some(InstancePath::Component(node, name)) = step.subject().map(|subject| &subject.path) else {
                 continue;
             };
+            let mut bindings = model.bindings.of_component(node, name).peekable();
+            if bindings.peek().is_none() {
+                continue;
+            }
             let Some(component) = model.component(node, name) else { continue };
             let definition = model.definition(&component.instance);
-            for binding in model.bindings.of_component(node, name) {
+            for binding in bindings {
                 let ports =
                     definition.iter().flat_map(|definition| definition.provided.iter().chain(&definition.required));
                 if ports.into_iter().any(|port| port.name == binding.port.port && port.no_dependency) {
@@ -168,7 +175,7 @@ impl Graph {
     }
 
     fn cut_cycles(&mut self) {
-        if toposort(&self.edges, None).is_err() {
+        if self.edges.edge_count() > 0 && toposort(&self.edges, None).is_err() {
             let cut: BTreeSet<_> = greedy_feedback_arc_set(&self.edges).map(|edge| edge.id()).collect();
             self.edges.retain_edges(|_, edge| !cut.contains(&edge));
         }

@@ -61,8 +61,12 @@ fn is_virtual(model: &Model, instance: &Instance) -> bool {
 }
 
 /// A component of the node.
-pub(super) fn component<'m>(model: &'m Model, node: &NodeName, name: &ComponentName) -> Option<Here<'m>> {
-    let component: &Component = model.component(node, name)?;
+pub(super) fn component<'m>(
+    model: &Model,
+    node: &NodeName,
+    name: &ComponentName,
+    component: &'m Component,
+) -> Option<Here<'m>> {
     let path = InstancePath::Component(node.clone(), name.clone());
     let mut here = Here::new(model, path, component.id, &component.instance)?;
     here.provided = component.provided.clone();

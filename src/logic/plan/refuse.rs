@@ -95,13 +95,22 @@ pub fn refuse(plan: &Plan, running: &Model, wanted: &Model, known: Option<&BTree
         return vec![Refusal::NoSuchNode { node: node.clone() }];
     }
     let mut refusals = Vec::new();
+    // Values of what is added are looked at once, with the addition. Instances of one type mostly follow each other.
     let mut added: BTreeSet<&InstancePath> = BTreeSet::new();
+    let has_values = plan.steps.iter().any(|step| matches!(step, Adaptation::UpdateDictionary { .. }));
+    let mut last_known: Option<&TypeRef> = None;
     for step in &plan.steps {
         match step {
             Adaptation::AddInstance { blueprint, .. } => {
                 let subject = &blueprint.subject;
-                added.insert(&subject.path);
-                refusals.extend(known.and_then(|known| unknown_type(node, subject, known)));
+                if has_values {
+                    added.insert(&subject.path);
+                }
+                if last_known != Some(&subject.type_ref) {
+                    let refusal = known.and_then(|known| unknown_type(node, subject, known));
+                    last_known = refusal.is_none().then_some(&subject.type_ref);
+                    refusals.extend(refusal);
+                }
                 let values = blueprint.values.iter();
                 refusals.extend(values.filter_map(|(name, value)| unfit(wanted, &subject.path, name, value)));
             }

@@ -8,20 +8,14 @@
 //! A run survives a crash: [`Run::resume`] takes the plan and the records that were written ahead. As steps and their
 //! inverses are idempotent, a record says only which rank was passed, and records at the end may be missing.
 
-use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, VecDeque},
-    ops::Range,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, ops::Range, sync::Arc, time::Duration};
 
 use super::{
     adaptation::{Adaptation, Rank},
     order::Plan,
     record::{Effect, Limits, Outcome, Progress, Record, StepFailure, Way},
 };
-use crate::words::Time;
+use crate::words::{Deadlines, Time};
 
 /// How long after its limit a step may take to say what became of it: whoever does it gives up at the limit, and knows best why.
 pub const VERDICT: Duration = Duration::from_secs(2);
@@ -69,9 +63,8 @@ pub struct Run {
     n_waits: Vec<u32>,
     ready: VecDeque<u32>,
     n_under_way: usize,
-    /// The times by which steps that were begun must be through, the first one on top. A step that is through stays in it until
-    /// it comes to the top: taking it out at once would cost more than all else that is done about a step.
-    deadlines: BinaryHeap<Reverse<(Time, u32)>>,
+    /// The times by which steps that were begun must be through.
+    deadlines: Deadlines<Time>,
     n_through: usize,
     n_total: usize,
 }
@@ -91,7 +84,7 @@ impl Run {
             n_waits: vec![0; n_places],
             ready: VecDeque::new(),
             n_under_way: 0,
-            deadlines: BinaryHeap::new(),
+            deadlines: Deadlines::default(),
             n_through: 0,
             n_total: plan.steps.len(),
             plan,
@@ -147,13 +140,7 @@ impl Run {
 
     /// When [`Run::tick`] has something to do, if nothing happens before.
     pub fn next_deadline(&mut self) -> Option<Time> {
-        while let Some(&Reverse((until, step))) = self.deadlines.peek() {
-            if self.states[step as usize] == State::UnderWay(until) {
-                return Some(until);
-            }
-            self.deadlines.pop();
-        }
-        None
+        self.deadlines.next(is_under_way(&self.states)).map(|(until, _)| until)
     }
 
     /// Sets the run going. A plan without steps is over at once and leaves no record.
@@ -187,14 +174,9 @@ impl Run {
 
     /// Gives up the steps that have taken too long.
     pub fn tick(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        while let Some(&Reverse((until, step))) = self.deadlines.peek()
-            && until <= now
-        {
-            self.deadlines.pop();
-            if self.states[step as usize] == State::UnderWay(until) {
-                let limit = self.limits.of(&self.plan.steps[step as usize]);
-                self.through(step, Err(format!("no answer within {limit:?}")), now, effects);
-            }
+        while let Some(step) = self.deadlines.pop(now, is_under_way(&self.states)) {
+            let limit = self.limits.of(&self.plan.steps[step as usize]);
+            self.through(step, Err(format!("no answer within {limit:?}")), now, effects);
         }
     }
 
@@ -252,7 +234,7 @@ impl Run {
                     let limit = self.limits.of(&self.plan.steps[step as usize]);
                     let until = now + limit + VERDICT;
                     self.states[step as usize] = State::UnderWay(until);
-                    self.deadlines.push(Reverse((until, step)));
+                    self.deadlines.push(limit, until, step);
                     self.n_under_way += 1;
                     effects.push(match self.phase {
                         Phase::Undoing(..) => Effect::Undo { step, limit },
@@ -383,6 +365,11 @@ impl Run {
         effects.push(Effect::Log(Record::Ended(outcome.clone())));
         effects.push(Effect::Finished(outcome));
     }
+}
+
+/// Whether a deadline is that of a step that is under way.
+fn is_under_way(states: &[State]) -> impl Fn(Time, u32) -> bool {
+    move |until, step| states[step as usize] == State::UnderWay(until)
 }
 
 /// For each place of a plan, who stands next to it: all lists in one.

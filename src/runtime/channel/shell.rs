@@ -53,7 +53,13 @@ pub(super) fn create<C: ChannelType>(birth: Birth) -> Result<Handle, Failure> {
     let settings = Settings::read(&attributes, &birth.dictionary);
     let policy = settings.as_ref().ok().and_then(|settings| settings.policy().ok()).unwrap_or(Policy::NOTHING);
     let door = Door::new(policy, C::CALLS);
-    let inbox = Inbox::new(birth.path.clone(), crate::model::Kind::Channel, birth.life, Arc::from([]));
+    let inbox = Inbox::new(
+        birth.path.clone(),
+        crate::model::Kind::Channel,
+        birth.life,
+        Arc::from([]),
+        Some(birth.arbiter.clone()),
+    );
     let handle = Handle::new(inbox.clone()).with_facet(door.clone());
     let arbiter = birth.arbiter.clone();
     let started = arbiter.spawn_fn(move || {

@@ -159,7 +159,7 @@ pub fn bundle<A: CustomActor>() -> Bundle {
 }
 
 fn create<A: CustomActor>(birth: Birth, ports: Arc<[InputPort]>) -> Result<Handle, Failure> {
-    let inbox = Inbox::new(birth.path.clone(), birth.definition.kind, birth.life, ports);
+    let inbox = Inbox::new(birth.path.clone(), birth.definition.kind, birth.life, ports, Some(birth.arbiter.clone()));
     let handle = Handle::new(inbox.clone());
     let arbiter = birth.arbiter.clone();
     let born = arbiter.spawn_fn(move || {

@@ -116,7 +116,7 @@ pub fn bundle<C: Behaviour>() -> Bundle {
 }
 
 fn create<C: Behaviour>(birth: Birth, ports: Arc<[InputPort]>) -> Result<Handle, Failure> {
-    let inbox = Inbox::new(birth.path, Kind::Component, birth.life, ports);
+    let inbox = Inbox::new(birth.path, Kind::Component, birth.life, ports, Some(birth.arbiter.clone()));
     let handle = Handle::new(inbox.clone());
     let Birth { arbiter, environment, dictionary, .. } = birth;
     let seen = Seen { inbox, environment };

@@ -547,7 +547,7 @@ mod tests {
     #[test]
     fn an_instance_stays_small() {
         let path = InstancePath::Component(NodeName::parse("n").unwrap(), ComponentName::parse("c").unwrap());
-        let inbox = Inbox::new(path, crate::model::Kind::Component, 1, Arc::from([]));
+        let inbox = Inbox::new(path, crate::model::Kind::Component, 1, Arc::from([]), None);
         let environment = Arc::new(Environment::new(NodeName::parse("n").unwrap()));
         let n_inbox = size_of_val(&*inbox);
         let shell = Shell::<Small>::new(Seen { inbox, environment }, Dictionary::default(), None);

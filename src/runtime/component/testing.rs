@@ -125,7 +125,7 @@ impl<C: Behaviour> Harness<C> {
         let name = ComponentName::parse("under-test").expect("a valid name");
         let path = InstancePath::Component(environment.node().clone(), name);
         let life = LIVES.fetch_add(1, Ordering::Relaxed);
-        let inbox = Inbox::new(path, Kind::Component, life, input_ports(C::INPUTS));
+        let inbox = Inbox::new(path, Kind::Component, life, input_ports(C::INPUTS), None);
         let seen = Seen { inbox: inbox.clone(), environment: Arc::new(environment) };
         Shell::new(seen, dictionary, Some(component)).spawn();
         Ok(Harness { me: me(&inbox), handle: Handle::new(inbox), values })

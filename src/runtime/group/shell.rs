@@ -50,7 +50,7 @@ pub(super) fn create<G: GroupType>(birth: Birth) -> Result<Handle, Failure> {
     let missing = |what: &str| Failure::Other(format!("the node offers no {what} to its groups"));
     let router = birth.environment.service::<Router>().ok_or_else(|| missing("network"))?;
     let host = birth.environment.service::<GroupHost>().ok_or_else(|| missing("seat (GroupHost)"))?;
-    let inbox = Inbox::new(birth.path.clone(), Kind::Group, birth.life, Arc::from([]));
+    let inbox = Inbox::new(birth.path.clone(), Kind::Group, birth.life, Arc::from([]), None);
     let wire = RouterWire::new((*router).clone(), &name);
     let seat = Seat {
         name: name.clone(),

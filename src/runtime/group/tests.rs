@@ -176,7 +176,7 @@ fn member_with(
             ..Timing::default()
         },
         wire: Box::new(NetWire { net: net.clone(), me: name(node) }),
-        inbox: Inbox::new(InstancePath::Group(group), Kind::Group, 1, Arc::from([])),
+        inbox: Inbox::new(InstancePath::Group(group), Kind::Group, 1, Arc::from([]), None),
         dictionary: Dictionary::default(),
         watcher: None,
         make: Box::new(strategy),

@@ -1,19 +1,21 @@
-//! The cradle: takes the births of instances to the thread that they will live on.
+//! The cradle: takes the births of instances to the thread that they will live on, and wakes them there later.
 
 use std::{
     fmt, mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Waker,
 };
 
 use actix_rt::{Arbiter, ArbiterHandle};
 
 use super::burst;
 
-/// After so many births whoever else lives on the thread has a turn: some ten microseconds.
-const BIRTHS_IN_A_ROW: usize = 64;
+/// After so many errands whoever else lives on the thread has a turn: some ten microseconds.
+const ERRANDS_IN_A_ROW: usize = 64;
 
-type Birth = Box<dyn FnOnce() + Send>;
+/// After so many errands that wait their arbiter is sent to them, even in the middle of a burst: it should not wait for longer.
+const GATHERED_MAX: usize = 128;
 
 /// A thread that instances live on: its own, or, in simulations, the one that the node itself lives on.
 #[derive(Debug)]
@@ -43,12 +45,20 @@ impl Thread {
     }
 }
 
-/// Takes births to an arbiter. What comes while the arbiter is still at the last ones goes with them, so that ten thousand cost a
-/// handful of wake-ups, and each an allocation. Cheap to clone.
+/// What is to be done on an arbiter.
+enum Errand {
+    /// An instance is born.
+    Birth(Box<dyn FnOnce() + Send>),
+    /// One that sleeps is woken: from its own thread that costs next to nothing, from another it would cost a system call.
+    Wake(Waker),
+}
+
+/// Takes births to an arbiter, and later wakes those that were born there. What comes while the arbiter is still at the last
+/// errands goes with them, so that ten thousand cost a handful of wake-ups. Cheap to clone.
 #[derive(Clone)]
 pub struct Cradle(Waiting);
 
-/// The births that wait for an arbiter.
+/// The errands that wait for an arbiter.
 #[derive(Clone)]
 pub(super) struct Waiting(Arc<Shared>);
 
@@ -60,8 +70,9 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    /// Bounded by who asks: the node waits for the births of a plan, and no more steps are under way than its limits say.
-    births: Vec<Birth>,
+    /// Bounded by who asks: the node waits for the births of a plan, and no more steps are under way than its limits say. Who
+    /// sleeps is woken once.
+    errands: Vec<Errand>,
     is_served: bool,
 }
 
@@ -73,12 +84,28 @@ impl Cradle {
     /// Runs `birth` on the arbiter, after those before it. False when the arbiter has ended; one that ends before its turn has
     /// come is dropped unheard.
     pub fn spawn_fn(&self, birth: impl FnOnce() + Send + 'static) -> bool {
-        let is_served = {
+        self.put(Errand::Birth(Box::new(birth)))
+    }
+
+    /// Wakes an instance that was born here. When its arbiter has ended, nobody is there to be woken.
+    pub(super) fn wake(&self, sleeper: Waker) {
+        self.put(Errand::Wake(sleeper));
+    }
+
+    /// Puts an errand to those that wait, and sends the arbiter to them. False when it has ended.
+    fn put(&self, errand: Errand) -> bool {
+        let (n_waiting, is_served) = {
             let mut queue = self.0.lock();
-            queue.births.push(Box::new(birth));
-            mem::replace(&mut queue.is_served, true)
+            queue.errands.push(errand);
+            (queue.errands.len(), mem::replace(&mut queue.is_served, true))
         };
-        is_served || burst::wake_cradle(self.0.clone())
+        if !is_served {
+            return burst::send(self.0.clone());
+        }
+        if n_waiting.is_multiple_of(GATHERED_MAX) {
+            burst::send_all();
+        }
+        true
     }
 }
 
@@ -100,7 +127,7 @@ impl Waiting {
         self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends the arbiter to its births. False when it has ended.
+    /// Sends the arbiter to its errands. False when it has ended.
     pub(super) fn serve(self) -> bool {
         let arbiter = self.0.arbiter.clone();
         let service = Service { waiting: self, is_over: false }.run();
@@ -123,23 +150,28 @@ struct Service {
 impl Service {
     async fn run(mut self) {
         loop {
-            let births = {
+            let errands = {
                 let mut queue = self.waiting.lock();
-                if queue.births.is_empty() {
+                if queue.errands.is_empty() {
                     // From here on the queue is the next one's, whoever puts something in.
                     queue.is_served = false;
                     self.is_over = true;
                     return;
                 }
-                mem::take(&mut queue.births)
+                mem::take(&mut queue.errands)
             };
             let mut n_in_a_row = 0;
-            for birth in births {
-                if catch_unwind(AssertUnwindSafe(birth)).is_err() {
-                    tracing::error!("an instance could not be born: its shell panicked");
+            for errand in errands {
+                match errand {
+                    Errand::Wake(sleeper) => sleeper.wake(),
+                    Errand::Birth(birth) => {
+                        if catch_unwind(AssertUnwindSafe(birth)).is_err() {
+                            tracing::error!("an instance could not be born: its shell panicked");
+                        }
+                    }
                 }
                 n_in_a_row += 1;
-                if n_in_a_row == BIRTHS_IN_A_ROW {
+                if n_in_a_row == ERRANDS_IN_A_ROW {
                     n_in_a_row = 0;
                     tokio::task::yield_now().await;
                 }
@@ -153,12 +185,12 @@ impl Drop for Service {
         if self.is_over {
             return;
         }
-        let unborn = {
+        let undone = {
             let mut queue = self.waiting.lock();
             queue.is_served = false;
-            mem::take(&mut queue.births)
+            mem::take(&mut queue.errands)
         };
-        drop(unborn);
+        drop(undone);
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod birth;
 pub mod burst;
 pub mod bypass;
+pub mod calls;
 pub mod catalog;
 pub mod cradle;
 pub mod failure;
@@ -20,6 +21,7 @@ mod trace;
 
 pub use birth::{Birth, Environment};
 pub use bypass::Bypass;
+pub use calls::Calls;
 pub use catalog::{Bundle, Catalog, Factory};
 pub use cradle::Cradle;
 pub use failure::{Failure, ParamError};

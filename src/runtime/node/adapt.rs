@@ -3,15 +3,15 @@
 //! One target at a time. The plan is on disk before its first step; a failure undoes what was done; a node that could not
 //! undo everything takes its next target from scratch.
 
-use std::{pin::pin, rc::Rc, sync::Arc, time::Duration};
+use std::{borrow::Cow, pin::pin, rc::Rc, sync::Arc, time::Duration};
 
-use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
+use futures_util::{FutureExt, StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
 use tokio::time::{Instant, sleep};
 
 use super::{
     api::{Revision, What},
     handover, poison, refusals,
-    step::{self, Begun},
+    step::{self, Begun, Then},
     steps_back, wiring,
     world::World,
 };
@@ -19,10 +19,10 @@ use crate::{
     io::clock::{self, Stopwatch},
     logic::{
         gossip::{Adoption, RevisionId, Snapshot},
-        plan::{self, Effect, Limits, Outcome, Plan, Record, Run, Way},
+        plan::{self, Adaptation, Effect, Limits, Outcome, Plan, Record, Run, Way},
     },
     model::Model,
-    runtime::instance::burst,
+    runtime::instance::{Calls, burst},
     words::Time,
 };
 
@@ -99,6 +99,68 @@ pub(super) async fn bring(world: Rc<World>, id: Option<RevisionId>, wanted: Mode
     conclude(&world, outcome, running, wanted, revision, n_steps, watch.elapsed())
 }
 
+/// Whom an answer is about: the step, its way and its time, and what was asked.
+struct Asked {
+    step: u32,
+    way: Way,
+    limit: Duration,
+    then: Then,
+}
+
+/// A plan being carried out: the steps that are under way.
+struct Work<'a> {
+    world: &'a Rc<World>,
+    plan: Arc<Plan>,
+    /// Those that wait for the answer of an instance.
+    calls: Calls<Asked>,
+    /// Those that take more.
+    waits: FuturesUnordered<LocalBoxFuture<'static, Through>>,
+    /// Those that are through.
+    over: Vec<Through>,
+}
+
+type Through = (u32, Way, Result<(), String>);
+
+impl Work<'_> {
+    fn begin(&mut self, step: u32, way: Way, limit: Duration) {
+        let begun = step::begin(self.world, &self.adaptation(step, way), way, limit);
+        self.note(step, way, limit, begun);
+    }
+
+    fn adaptation(&self, step: u32, way: Way) -> Cow<'_, Adaptation> {
+        let step = &self.plan.steps[step as usize];
+        match way {
+            Way::Do => Cow::Borrowed(step),
+            Way::Undo => Cow::Owned(step.inverse()),
+        }
+    }
+
+    fn note(&mut self, step: u32, way: Way, limit: Duration, begun: Begun) {
+        match begun {
+            Begun::Over(result) => self.over.push((step, way, result)),
+            Begun::Asks(handle, op, then) => {
+                self.calls.ask(Asked { step, way, limit, then }, handle, op, limit);
+            }
+            Begun::Waits(deed) => self.waits.push(deed.map(move |result| (step, way, result)).boxed_local()),
+        }
+    }
+
+    /// Waits until steps are through, or have an answer to go on with.
+    async fn go_on(&mut self) {
+        tokio::select! {
+            // What was answered is not late.
+            biased;
+            answers = self.calls.answers() => {
+                for (Asked { step, way, limit, then }, outcome) in answers {
+                    let begun = step::go_on(self.world, &self.adaptation(step, way), then, outcome, limit);
+                    self.note(step, way, limit, begun);
+                }
+            }
+            Some(more) = next_of(&mut self.waits) => self.over.extend(more),
+        }
+    }
+}
+
 /// Carries a plan out: obeys the run's wishes until it is over. Everybody else on the node's thread has a turn now and then, however
 /// many steps there are.
 async fn carry_out(
@@ -109,55 +171,51 @@ async fn carry_out(
     watch: Stopwatch,
 ) -> Outcome {
     let now = || Time(watch.elapsed().as_micros() as u64);
+    let adds = |step: &&Adaptation| matches!(step, Adaptation::AddInstance { .. });
+    world.instances.borrow_mut().expect(plan.steps.iter().filter(adds).count());
     let mut run = Run::new(plan.clone(), limits);
-    let (mut effects, mut over) = (Vec::new(), Vec::new());
-    let mut under_way = FuturesUnordered::new();
+    let mut effects = Vec::new();
+    let mut work =
+        Work { world, plan: plan.clone(), calls: Calls::default(), waits: FuturesUnordered::new(), over: Vec::new() };
     let mut alarm = pin!(sleep(IDLE));
     let mut n_in_a_row = 0;
     run.begin(now(), &mut effects);
     loop {
         for effect in std::mem::take(&mut effects) {
-            let (step, way, begun) = match effect {
+            match effect {
                 Effect::Log(record) => {
                     // What runs is taken up from scratch after a crash, with a record or without: a full disk stops no change that
                     // was acknowledged elsewhere.
                     if let Err(cause) = log(world, &plan, to, &record).await {
                         tracing::error!(%cause, "the plan's record could not be written: a crash now would go unnoticed");
                     }
-                    continue;
                 }
-                Effect::Do { step, limit } => {
-                    (step, Way::Do, step::begin(world, &plan.steps[step as usize], Way::Do, limit))
-                }
-                Effect::Undo { step, limit } => {
-                    (step, Way::Undo, step::begin(world, &plan.steps[step as usize].inverse(), Way::Undo, limit))
-                }
+                Effect::Do { step, limit } => work.begin(step, Way::Do, limit),
+                Effect::Undo { step, limit } => work.begin(step, Way::Undo, limit),
                 Effect::Finished(outcome) => return outcome,
-            };
-            match begun {
-                Begun::Over(result) => over.push((step, way, result)),
-                Begun::Waits(deed) => under_way.push(deed.map(move |result| (step, way, result))),
             }
         }
-        if effects.is_empty() && over.is_empty() {
+        if effects.is_empty() && work.over.is_empty() {
             let until = Instant::now() + run.next_deadline().map_or(IDLE, |until| until.since(now()));
+            let until = work.calls.next_deadline().map_or(until, |late| late.min(until));
             if until < alarm.deadline() {
                 alarm.as_mut().reset(until);
             }
             tokio::select! {
                 biased;
-                Some(more) = next_of(&mut under_way) => over = more,
+                () = work.go_on() => {}
                 () = &mut alarm => {
+                    work.calls.tick(Instant::now());
                     run.tick(now(), &mut effects);
                     alarm.as_mut().reset(Instant::now() + IDLE);
                 }
             }
         }
-        n_in_a_row += over.len();
-        if let Some((step, ..)) = over.last() {
+        n_in_a_row += work.over.len();
+        if let Some((step, ..)) = work.over.last() {
             let last = *step;
             let at = now();
-            over.drain(..).for_each(|(step, way, result)| run.done(step, way, result, at, &mut effects));
+            work.over.drain(..).for_each(|(step, way, result)| run.done(step, way, result, at, &mut effects));
             tell_progress(world, &run, &plan, last, watch);
         }
         if n_in_a_row >= STEPS_IN_A_ROW {

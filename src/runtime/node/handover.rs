@@ -63,6 +63,11 @@ pub(super) enum Fetched {
     Unknown,
 }
 
+/// Whether the state of an instance that goes is asked for.
+pub(super) fn is_wanted(subject: &Subject, hand_over: &HandOver) -> bool {
+    matches!(subject.path, InstancePath::Component(..)) && *hand_over != HandOver::Discard
+}
+
 /// Takes the state of a stopped instance and keeps it on disk, as `hand_over` says.
 ///
 /// # Errors
@@ -74,24 +79,42 @@ pub(super) async fn keep(
     handle: &Handle,
     limit: Duration,
 ) -> Result<(), String> {
-    if !matches!(subject.path, InstancePath::Component(..)) || *hand_over == HandOver::Discard {
+    if !is_wanted(subject, hand_over) {
         return Ok(());
     }
-    let state = match handle.snapshot(limit).await {
+    match to_be_kept(world, subject, hand_over, handle.snapshot(limit).await)? {
+        Some(state) => save(world, subject, &state, for_whom(hand_over)).await,
+        None => Ok(()),
+    }
+}
+
+/// The state of an instance that goes, from what it answered; `None` when there is nothing to be kept.
+///
+/// # Errors
+/// When the state cannot be taken: the instance must not go then.
+pub(super) fn to_be_kept(
+    world: &World,
+    subject: &Subject,
+    hand_over: &HandOver,
+    taken: Result<Value, Failure>,
+) -> Result<Option<Value>, String> {
+    let state = match taken {
         Ok(state) => state,
         // What crashed has no state to give; the one that was kept last stays.
-        Err(Failure::Condition { .. } | Failure::Gone | Failure::Zombie { .. }) => return Ok(()),
+        Err(Failure::Condition { .. } | Failure::Gone | Failure::Zombie { .. }) => return Ok(None),
         Err(failure) => return Err(format!("its state cannot be taken: {failure}")),
     };
-    if *hand_over == HandOver::Forget && is_nothing(&state) && !world.states.may_have(subject.id) {
-        // Who is made anew from nothing kept starts the same way; what was kept before must not come back, though.
-        return Ok(());
-    }
-    let hand_over = match hand_over {
+    // Who is made anew from nothing kept starts the same way; what was kept before must not come back, though.
+    let says_nothing = *hand_over == HandOver::Forget && is_nothing(&state) && !world.states.may_have(subject.id);
+    Ok((!says_nothing).then_some(state))
+}
+
+/// The node that a state is kept for, when it is another one.
+pub(super) fn for_whom(hand_over: &HandOver) -> Option<NodeName> {
+    match hand_over {
         HandOver::Move { to } => Some(to.clone()),
         HandOver::Forget | HandOver::Upgrade { .. } | HandOver::Discard => None,
-    };
-    save(world, subject, &state, hand_over).await
+    }
 }
 
 /// Whether a state says nothing: its component starts the same way without it.

@@ -64,8 +64,9 @@ impl Slot {
 /// Everything that runs on a node.
 #[derive(Default)]
 pub(super) struct Instances {
-    /// Looked at several times for each step of a plan: what a look costs does not grow with the node.
-    by_path: HashMap<InstancePath, Box<Slot>>,
+    /// Looked at for each step of a plan: what a look costs does not grow with the node. Hashed with a seed of this process, for
+    /// names are given by others.
+    by_path: HashMap<InstancePath, Box<Slot>, foldhash::fast::RandomState>,
     /// Lives are numbered, so that word of a former life is not taken for the present one's.
     n_lives: u64,
 }
@@ -97,14 +98,19 @@ impl Instances {
         self.by_path.get_mut(path).map(|slot| &mut **slot)
     }
 
+    /// Makes room for so many more, at once.
+    pub(super) fn expect(&mut self, n_more: usize) {
+        self.by_path.reserve(n_more);
+    }
+
     /// Puts an instance in its place.
     pub(super) fn insert(&mut self, slot: Slot) {
         self.by_path.insert(slot.subject.path.clone(), Box::new(slot));
     }
 
     /// Takes an instance out.
-    pub(super) fn remove(&mut self, path: &InstancePath) -> Option<Slot> {
-        self.by_path.remove(path).map(|slot| *slot)
+    pub(super) fn remove(&mut self, path: &InstancePath) -> Option<Box<Slot>> {
+        self.by_path.remove(path)
     }
 
     /// All of them, in no order.
@@ -121,15 +127,22 @@ impl Instances {
 
     /// What the group is told.
     pub(super) fn report(&self) -> Report {
-        let is_listed = |slot: &&Slot| !matches!(slot.state, InstanceState::Running | InstanceState::Stopped);
-        let (mut listed, counted): (Vec<&Slot>, Vec<&Slot>) = self.iter().partition(is_listed);
+        let (mut n_running, mut n_stopped, mut listed) = (0, 0, Vec::new());
+        for slot in self.iter() {
+            match slot.state {
+                InstanceState::Running => n_running += 1,
+                InstanceState::Stopped => n_stopped += 1,
+                _ => listed.push(slot),
+            }
+        }
         listed.sort_unstable_by(|a, b| a.subject.path.cmp(&b.subject.path));
-        Report::of(listed.into_iter().chain(counted).map(|slot| InstanceReport {
+        let listed = Report::of(listed.into_iter().map(|slot| InstanceReport {
             path: slot.subject.path.clone(),
             state: slot.state,
             cause: slot.cause.clone(),
             since: slot.since,
-        }))
+        }));
+        Report { n_running, n_stopped, ..listed }
     }
 
     /// How many are in each state, for metrics; also in those that none is in now.

@@ -16,16 +16,36 @@ use crate::{
         restart::{Policy, Restarts},
     },
     model::Dictionary,
-    runtime::instance::{Birth, Condition, Failure, Handle},
-    words::{AttributeName, ChannelName, InstancePath, NodeName},
+    runtime::instance::{Birth, Condition, Failure, Handle, Op, handle::GRACE, inbox::Outcome},
+    words::{AttributeName, ChannelName, InstancePath, NodeName, Value},
 };
 
 /// A step that was begun.
 pub(super) enum Begun {
     /// It took no waiting; why it could not be done, in words for the report.
     Over(Result<(), String>),
+    /// It goes on with the answer of an instance: see [`go_on`].
+    Asks(Handle, Op, Then),
     /// It goes on, beside others.
     Waits(LocalBoxFuture<'static, Result<(), String>>),
+}
+
+/// What an instance was asked in the course of a step.
+pub(super) enum Then {
+    /// Whether it is made.
+    Made,
+    /// To start.
+    Started,
+    /// To stop.
+    Stopped,
+    /// For its state, before it goes.
+    Snapshot,
+    /// To end. It is out of the table already.
+    Ended(Box<Slot>),
+    /// To send into a channel.
+    Bound,
+    /// No longer to send into one.
+    Unbound,
 }
 
 /// It is so already, or there is nothing that it could be done to.
@@ -44,10 +64,10 @@ pub(super) fn begin(world: &Rc<World>, step: &Adaptation, way: Way, limit: Durat
     }
     match step {
         Adaptation::StopInstance(subject) => begin_stop(world, subject, limit),
-        Adaptation::RemoveBinding(end) => begin_unbind(world, end, limit),
+        Adaptation::RemoveBinding(end) => begin_unbind(world, end),
         Adaptation::RemoveInstance { blueprint, hand_over } => begin_remove(world, blueprint, hand_over, limit),
-        Adaptation::AddInstance { blueprint, state } => begin_add(world, blueprint, state, limit),
-        Adaptation::AddBinding(end) => begin_bind(world, end, limit),
+        Adaptation::AddInstance { blueprint, .. } => begin_add(world, blueprint),
+        Adaptation::AddBinding(end) => begin_bind(world, end),
         Adaptation::UpdateDictionary { subject, attribute, after, .. } => {
             note_value(world, subject, attribute, after.as_ref());
             NOTHING
@@ -63,6 +83,28 @@ pub(super) fn begin(world: &Rc<World>, step: &Adaptation, way: Way, limit: Durat
         | Adaptation::RemoveDeployUnit(_)
         | Adaptation::AddDeployUnit(_)
         | Adaptation::AddTypeDef { .. } => NOTHING,
+    }
+}
+
+/// Goes on with a step, told what an instance has answered.
+pub(super) fn go_on(world: &Rc<World>, step: &Adaptation, then: Then, outcome: Outcome, limit: Duration) -> Begun {
+    match (step, then) {
+        (Adaptation::AddInstance { blueprint, state }, Then::Made) => {
+            made(world, &blueprint.subject, state, outcome, limit)
+        }
+        (Adaptation::StartInstance(subject), Then::Started) => Begun::Over(started(world, subject, outcome)),
+        (Adaptation::StopInstance(subject), Then::Stopped) => Begun::Over(stopped(world, subject, outcome)),
+        (Adaptation::RemoveInstance { blueprint, hand_over }, Then::Snapshot) => {
+            snapshot_taken(world, &blueprint.subject, hand_over, outcome, limit)
+        }
+        (_, Then::Ended(slot)) => ended(world, slot, outcome),
+        (_, Then::Bound) => Begun::Over(outcome.map(drop).map_err(|failure| failure.to_string())),
+        (_, Then::Unbound) => Begun::Over(match outcome {
+            // What has crashed sends nothing.
+            Ok(_) | Err(Failure::Gone | Failure::Condition { .. } | Failure::Zombie { .. }) => Ok(()),
+            Err(failure) => Err(failure.to_string()),
+        }),
+        (step, _) => Begun::Over(Err(format!("an answer to another step came for {step}"))),
     }
 }
 
@@ -86,17 +128,23 @@ fn hosted(subject: &Subject) -> Option<&NodeName> {
 }
 
 fn begin_start(world: &Rc<World>, subject: &Arc<Subject>, limit: Duration) -> Begun {
-    let (world, subject) = (world.clone(), subject.clone());
-    if let Some(node) = hosted(&subject).cloned() {
+    if let Some(node) = hosted(subject).cloned() {
+        let world = world.clone();
         return waits(async move { super::hosted::start(&world, &node, limit).await });
     }
-    let Some(handle) = handle_of(&world, &subject) else { return NOTHING };
+    let mut instances = world.instances.borrow_mut();
+    let Some(slot) = instances.of_mut(subject) else { return NOTHING };
+    let handle = slot.handle.clone();
+    if slot.is_told && handle.condition() != Condition::Failed {
+        slot.becomes(InstanceState::Starting, "");
+        return Begun::Asks(handle, Op::Start, Then::Started);
+    }
+    drop(instances);
+    let (world, subject) = (world.clone(), subject.clone());
     waits(async move {
-        // Boxed since it is rare: ten thousand that start together do not carry the room for it.
-        if handle.condition() == Condition::Failed || is_untold(&world, &subject) {
-            Box::pin(prepare(&world, &subject, &handle, limit)).await?;
-        }
-        start(&world, &subject, &handle, limit).await
+        prepare(&world, &subject, &handle, limit).await?;
+        becomes(&world, &subject, InstanceState::Starting, "");
+        started(&world, &subject, handle.start(limit).await.map(|()| Value::Null))
     })
 }
 
@@ -113,33 +161,38 @@ async fn prepare(world: &Rc<World>, subject: &Subject, handle: &Handle, limit: D
     prepared.await.map_err(|failure| failed(world, subject, &failure))
 }
 
-async fn start(world: &World, subject: &Subject, handle: &Handle, limit: Duration) -> Result<(), String> {
-    becomes(world, subject, InstanceState::Starting, "");
-    match handle.start(limit).await {
-        // It may crash between its own "started" and now; supervision minds only what runs.
-        Ok(()) if matches!(handle.condition(), Condition::Failed | Condition::Zombie | Condition::Gone) => {
-            Err(failed(world, subject, &handle.cause().unwrap_or(Failure::Gone)))
+fn started(world: &World, subject: &Subject, outcome: Outcome) -> Result<(), String> {
+    let mut instances = world.instances.borrow_mut();
+    let failure = match (outcome, instances.of_mut(subject)) {
+        (Err(failure), _) => failure,
+        (Ok(_), None) => return Ok(()),
+        (Ok(_), Some(slot)) => {
+            if !matches!(slot.handle.condition(), Condition::Failed | Condition::Zombie | Condition::Gone) {
+                slot.becomes(InstanceState::Running, "");
+                return Ok(());
+            }
+            // It may crash between its own "started" and now; supervision minds only what runs.
+            slot.handle.cause().unwrap_or(Failure::Gone)
         }
-        Ok(()) => {
-            becomes(world, subject, InstanceState::Running, "");
-            Ok(())
-        }
-        Err(failure) => Err(failed(world, subject, &failure)),
-    }
+    };
+    drop(instances);
+    Err(failed(world, subject, &failure))
 }
 
 fn begin_stop(world: &Rc<World>, subject: &Arc<Subject>, limit: Duration) -> Begun {
-    let (world, subject) = (world.clone(), subject.clone());
-    if let Some(node) = hosted(&subject).cloned() {
+    if let Some(node) = hosted(subject).cloned() {
+        let world = world.clone();
         return waits(async move { super::hosted::stop(&world, &node, limit).await });
     }
-    let Some(handle) = handle_of(&world, &subject) else { return NOTHING };
-    waits(async move { stop(&world, &subject, &handle, limit).await })
+    match handle_of(world, subject) {
+        Some(handle) => Begun::Asks(handle, Op::Stop, Then::Stopped),
+        None => NOTHING,
+    }
 }
 
-async fn stop(world: &World, subject: &Subject, handle: &Handle, limit: Duration) -> Result<(), String> {
-    match handle.stop(limit).await {
-        Ok(()) => {
+fn stopped(world: &World, subject: &Subject, outcome: Outcome) -> Result<(), String> {
+    match outcome {
+        Ok(_) => {
             becomes(world, subject, InstanceState::Stopped, "");
             Ok(())
         }
@@ -151,7 +204,7 @@ async fn stop(world: &World, subject: &Subject, handle: &Handle, limit: Duration
         }
         // It says that something went wrong, and has stopped all the same. To start it again would keep it for ever, and its node
         // at a model that nobody wants any more.
-        Err(failure) if handle.condition() == Condition::Stopped => {
+        Err(failure) if handle_of(world, subject).is_some_and(|it| it.condition() == Condition::Stopped) => {
             tracing::warn!(instance = %subject.path, %failure, "did not stop well");
             becomes(world, subject, InstanceState::Stopped, &failure.to_string());
             Ok(())
@@ -175,45 +228,46 @@ fn failed(world: &World, subject: &Subject, failure: &Failure) -> String {
     cause
 }
 
-fn begin_add(world: &Rc<World>, blueprint: &Blueprint, state: &StateFrom, limit: Duration) -> Begun {
-    let subject = blueprint.subject.clone();
-    if let Some(node) = hosted(&subject) {
+fn begin_add(world: &Rc<World>, blueprint: &Blueprint) -> Begun {
+    let subject = &blueprint.subject;
+    if let Some(node) = hosted(subject) {
         return Begun::Over(super::hosted::add(world, node, blueprint));
     }
-    if world.instances.borrow().of(&subject).is_some() || world.is_own_group(&subject.path) {
+    if world.instances.borrow().of(subject).is_some() || world.is_own_group(&subject.path) {
         return NOTHING;
     }
     match create(world, blueprint) {
-        Ok(handle) => {
-            let (world, state) = (world.clone(), state.clone());
-            waits(async move { made(&world, &subject, &state, &handle, limit).await })
-        }
+        Ok(handle) => Begun::Asks(handle, Op::Ready, Then::Made),
         Err(cause) => Begun::Over(Err(cause)),
     }
 }
 
-/// Waits until an instance is made, and gives it its state.
-async fn made(
-    world: &Rc<World>,
-    subject: &Subject,
-    state: &StateFrom,
-    handle: &Handle,
-    limit: Duration,
-) -> Result<(), String> {
-    let mut made = handle.ready(limit).await.map_err(|failure| failure.to_string());
-    if made.is_ok() && handover::may_have(world, subject, state) {
-        // Boxed since it is rare: ten thousand that are made together do not carry the room for it.
-        made = Box::pin(handover::restore(world, subject, state, handle, limit)).await;
+/// An instance is made, or could not be: gives it its state.
+fn made(world: &Rc<World>, subject: &Arc<Subject>, state: &StateFrom, outcome: Outcome, limit: Duration) -> Begun {
+    if outcome.is_ok() && !handover::may_have(world, subject, state) {
+        becomes_ready(world, subject);
+        return NOTHING;
     }
-    if let Err(cause) = made {
-        Box::pin(discard(world, subject, limit)).await;
-        return Err(cause);
-    }
+    let (world, subject, state) = (world.clone(), subject.clone(), state.clone());
+    waits(async move {
+        let restored = match (outcome, handle_of(&world, &subject)) {
+            (Err(failure), _) => Err(failure.to_string()),
+            (Ok(_), None) => Ok(()),
+            (Ok(_), Some(handle)) => handover::restore(&world, &subject, &state, &handle, limit).await,
+        };
+        match restored {
+            Ok(()) => becomes_ready(&world, &subject),
+            Err(_) => discard(&world, &subject, limit).await,
+        }
+        restored
+    })
+}
+
+fn becomes_ready(world: &World, subject: &Subject) {
     becomes(world, subject, InstanceState::Stopped, "");
     if let InstancePath::Channel(channel) = &subject.path {
         world.wires.borrow_mut().tell_again(channel);
     }
-    Ok(())
 }
 
 /// The channel that an instance is to live near to: the first one that it hangs on.
@@ -282,57 +336,98 @@ fn create(world: &Rc<World>, blueprint: &Blueprint) -> Result<Handle, String> {
 }
 
 fn begin_remove(world: &Rc<World>, blueprint: &Blueprint, hand_over: &HandOver, limit: Duration) -> Begun {
-    let (world, subject, hand_over) = (world.clone(), blueprint.subject.clone(), hand_over.clone());
-    if let Some(node) = hosted(&subject).cloned() {
+    let subject = &blueprint.subject;
+    if let Some(node) = hosted(subject).cloned() {
+        let world = world.clone();
         return waits(async move { super::hosted::remove(&world, &node, limit).await });
     }
-    let Some(handle) = handle_of(&world, &subject) else { return NOTHING };
-    waits(async move { remove(&world, &subject, &hand_over, &handle, limit).await })
+    let Some(handle) = handle_of(world, subject) else { return NOTHING };
+    if handover::is_wanted(subject, hand_over) {
+        return Begun::Asks(handle, Op::Snapshot, Then::Snapshot);
+    }
+    begin_end(world, subject, hand_over)
 }
 
-async fn remove(
+/// The state of an instance that goes is there: keeps it, where that says anything.
+fn snapshot_taken(
     world: &Rc<World>,
-    subject: &Subject,
+    subject: &Arc<Subject>,
     hand_over: &HandOver,
-    handle: &Handle,
+    outcome: Outcome,
     limit: Duration,
-) -> Result<(), String> {
-    if *hand_over != HandOver::Discard {
-        Box::pin(handover::keep(world, subject, hand_over, handle, limit)).await?;
+) -> Begun {
+    let state = match handover::to_be_kept(world, subject, hand_over, outcome) {
+        Ok(None) => return begin_end(world, subject, hand_over),
+        Ok(Some(state)) => state,
+        Err(cause) => return Begun::Over(Err(cause)),
+    };
+    let (world, subject, hand_over) = (world.clone(), subject.clone(), hand_over.clone());
+    waits(async move {
+        handover::save(&world, &subject, &state, handover::for_whom(&hand_over)).await?;
+        give_back_waiting(&world, &subject, &hand_over);
+        discard(&world, &subject, limit).await;
+        Ok(())
+    })
+}
+
+fn begin_end(world: &Rc<World>, subject: &Subject, hand_over: &HandOver) -> Begun {
+    give_back_waiting(world, subject, hand_over);
+    match take(world, subject) {
+        Some(slot) => Begun::Asks(slot.handle.clone(), Op::End, Then::Ended(slot)),
+        None => NOTHING,
     }
-    if matches!(hand_over, HandOver::Upgrade { .. } | HandOver::Move { .. }) {
+}
+
+/// What an instance has not handled is given to its successor first.
+fn give_back_waiting(world: &World, subject: &Subject, hand_over: &HandOver) {
+    if let (HandOver::Upgrade { .. } | HandOver::Move { .. }, Some(handle)) = (hand_over, handle_of(world, subject)) {
         wiring::return_waiting(world, &subject.path, handle.take_waiting());
     }
-    discard(world, subject, limit).await;
-    Ok(())
+}
+
+/// An instance has ended. One that was given up may still be at it: it has a little longer.
+fn ended(world: &Rc<World>, slot: Box<Slot>, outcome: Outcome) -> Begun {
+    if !matches!(outcome, Err(Failure::TimedOut { .. })) {
+        leave_place(world, &slot, matches!(outcome, Ok(_) | Err(Failure::Gone)));
+        return NOTHING;
+    }
+    let world = world.clone();
+    waits(async move {
+        end(&world, *slot, GRACE).await;
+        Ok(())
+    })
 }
 
 /// Ends an instance and clears its slot, whatever its code does.
 async fn discard(world: &Rc<World>, subject: &Subject, limit: Duration) {
     if let Some(slot) = take(world, subject) {
-        end(world, slot, limit).await;
+        end(world, *slot, limit).await;
     }
 }
 
 /// Ends an instance that is out of the table already, and gives its place back.
 pub(super) async fn end(world: &World, slot: Slot, limit: Duration) {
     let ended = slot.handle.end(limit).await;
+    leave_place(world, &slot, ended.is_ok());
+}
+
+fn leave_place(world: &World, slot: &Slot, has_ended: bool) {
     let Some(place) = slot.place else { return };
     let mut placement = world.placement.borrow_mut();
-    if ended.is_err() || slot.handle.condition() == Condition::Zombie {
+    if !has_ended || slot.handle.condition() == Condition::Zombie {
         tracing::error!(instance = %slot.subject.path, "an instance blocks its thread and was left behind");
         placement.condemn(place);
     }
     placement.release(place, &slot.subject.path);
 }
 
-fn take(world: &World, subject: &Subject) -> Option<Slot> {
+fn take(world: &World, subject: &Subject) -> Option<Box<Slot>> {
     let mut instances = world.instances.borrow_mut();
     instances.of(subject)?;
     instances.remove(&subject.path)
 }
 
-fn begin_bind(world: &Rc<World>, end: &End, limit: Duration) -> Begun {
+fn begin_bind(world: &Rc<World>, end: &End) -> Begun {
     world.wires.borrow_mut().attach(end.clone());
     if end.binding.port.node != world.me {
         return NOTHING;
@@ -341,15 +436,13 @@ fn begin_bind(world: &Rc<World>, end: &End, limit: Duration) -> Begun {
         Ok(None) => NOTHING,
         Ok(Some((component, sink))) => {
             let (port, channel) = (end.binding.port.port.clone(), end.binding.channel.clone());
-            waits(
-                async move { component.bind(port, channel, sink, limit).await.map_err(|failure| failure.to_string()) },
-            )
+            Begun::Asks(component, Op::Bind { port, channel, sink }, Then::Bound)
         }
         Err(cause) => Begun::Over(Err(cause)),
     }
 }
 
-fn begin_unbind(world: &Rc<World>, end: &End, limit: Duration) -> Begun {
+fn begin_unbind(world: &Rc<World>, end: &End) -> Begun {
     world.wires.borrow_mut().detach(end);
     if end.binding.port.node != world.me {
         return NOTHING;
@@ -358,13 +451,7 @@ fn begin_unbind(world: &Rc<World>, end: &End, limit: Duration) -> Begun {
         Ok(None) => NOTHING,
         Ok(Some(component)) => {
             let (port, channel) = (end.binding.port.port.clone(), end.binding.channel.clone());
-            waits(async move {
-                match component.unbind(port, channel, limit).await {
-                    // What has crashed sends nothing.
-                    Ok(()) | Err(Failure::Gone | Failure::Condition { .. } | Failure::Zombie { .. }) => Ok(()),
-                    Err(failure) => Err(failure.to_string()),
-                }
-            })
+            Begun::Asks(component, Op::Unbind { port, channel }, Then::Unbound)
         }
         Err(cause) => Begun::Over(Err(cause)),
     }
@@ -440,11 +527,6 @@ async fn update(
 /// Whether the model that runs here wants an instance running: one that does not has crashed, or could not be started again.
 fn is_to_run(world: &World, subject: &Subject) -> bool {
     world.running.borrow().instance(&subject.path).is_some_and(|instance| instance.started)
-}
-
-/// Whether values were noted that the instance has not heard of.
-fn is_untold(world: &World, subject: &Subject) -> bool {
-    world.instances.borrow().of(subject).is_some_and(|slot| !slot.is_told)
 }
 
 /// The values that were noted and that the instance has not heard of; from now on they count as told.

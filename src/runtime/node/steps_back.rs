@@ -36,6 +36,6 @@ async fn stop_and_keep(world: &Rc<World>, path: &InstancePath, limit: Duration) 
 async fn end(world: &Rc<World>, path: &InstancePath, limit: Duration) {
     let slot = world.instances.borrow_mut().remove(path);
     if let Some(slot) = slot {
-        step::end(world, slot, limit).await;
+        step::end(world, *slot, limit).await;
     }
 }

@@ -103,6 +103,11 @@ impl Host {
 
     /// Pushes a model. Gives the time from the call to the last answer of `n_nodes` nodes, each of which must be `adopted`.
     pub(crate) fn push(&self, wanted: Model, n_nodes: usize) -> Result<Duration> {
+        Ok(self.push_and_adopt(wanted, n_nodes)?.0)
+    }
+
+    /// The same; gives also the part of it from the moment when the group has taken the model and hands it to its nodes.
+    pub(crate) fn push_and_adopt(&self, wanted: Model, n_nodes: usize) -> Result<(Duration, Duration)> {
         let from = "bench";
         let push = Push {
             wanted,
@@ -115,6 +120,7 @@ impl Host {
         self.runtime.block_on(async {
             let watch = Stopwatch::start();
             let pushed = self.group.push(push).await?;
+            let pushed_after = watch.elapsed();
             let revision = pushed.revision.context("a push has a revision")?;
             let outcomes = self.group.outcome(revision, PATIENCE, |_| ()).await?;
             let elapsed = watch.elapsed();
@@ -123,7 +129,7 @@ impl Host {
                 let other = outcomes.iter().find(|(_, outcome)| !is_adopted(outcome));
                 bail!("{n_adopted} of {n_nodes} nodes adopted the push; {} answered; {other:?}", outcomes.len());
             }
-            Ok(elapsed)
+            Ok((elapsed, elapsed - pushed_after))
         })
     }
 

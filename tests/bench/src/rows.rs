@@ -34,6 +34,8 @@ pub(crate) enum Reach {
     AtMost(f64),
     /// Shown for what it is; more is better.
     More,
+    /// Shown for what it is; less is better.
+    Less,
 }
 
 impl Reach {
@@ -41,7 +43,7 @@ impl Reach {
     pub(crate) fn bound(self) -> Option<f64> {
         match self {
             Reach::AtLeast(bound) | Reach::AtMost(bound) => Some(bound),
-            Reach::More => None,
+            Reach::More | Reach::Less => None,
         }
     }
 
@@ -50,7 +52,7 @@ impl Reach {
         match self {
             Reach::AtLeast(bound) => figure >= bound,
             Reach::AtMost(bound) => figure <= bound,
-            Reach::More => true,
+            Reach::More | Reach::Less => true,
         }
     }
 
@@ -58,7 +60,7 @@ impl Reach {
     pub(crate) fn ratio(self, ours: f64, theirs: f64) -> f64 {
         match self {
             Reach::AtLeast(_) | Reach::More => ours / theirs,
-            Reach::AtMost(_) => theirs / ours,
+            Reach::AtMost(_) | Reach::Less => theirs / ours,
         }
     }
 }

@@ -8,10 +8,9 @@ use anyhow::{Context, Result, ensure};
 use enact::{
     io::clock::Stopwatch,
     model::Dictionary,
-    runtime::instance::{Birth, Cradle, Environment, Handle, burst},
+    runtime::instance::{Birth, Calls, Cradle, Environment, Handle, Op, burst, inbox::Outcome},
     words::{ComponentName, InstancePath, NodeName},
 };
-use futures_util::{StreamExt, stream::FuturesUnordered};
 
 use crate::{
     host,
@@ -83,12 +82,17 @@ fn spawn(n: u64) -> Result<Sample> {
         let workers: Vec<Arbiter> = (0..n_cores()).map(|_| Arbiter::new()).collect();
         let cradles: Vec<Cradle> = workers.iter().map(|worker| worker.handle().into()).collect();
         let before = resident()?;
+        // A node has the names from its model. What they take counts, the time to make them does not.
+        let names = (1..=n).map(|life| ComponentName::parse(&format!("idle{life}")));
+        let names: Vec<ComponentName> = names.collect::<Result<_, _>>()?;
         let watch = Stopwatch::start();
-        let mut table: HashMap<InstancePath, Handle> = HashMap::new();
+        // As a node does with the additions of a plan.
+        let mut table: HashMap<InstancePath, Handle, foldhash::fast::RandomState> =
+            HashMap::with_capacity_and_hasher(names.len(), Default::default());
         let spawning = async {
-            let mut starting = FuturesUnordered::new();
-            for life in 1..=n {
-                let path = InstancePath::Component(node.clone(), ComponentName::parse(&format!("idle{life}"))?);
+            let mut starting = Calls::default();
+            for (life, name) in (1..).zip(names) {
+                let path = InstancePath::Component(node.clone(), name);
                 let birth = Birth {
                     path: path.clone(),
                     life,
@@ -99,13 +103,13 @@ fn spawn(n: u64) -> Result<Sample> {
                 };
                 let handle = catalog.create(birth)?;
                 table.insert(path, handle.clone());
-                if starting.len() == AT_ONCE {
-                    starting.next().await.context("some are under way")??;
+                starting.ask((), handle, Op::Start, START_MAX);
+                if starting.n_under_way() == AT_ONCE {
+                    all_started(starting.answers().await)?;
                 }
-                starting.push(async move { handle.start(START_MAX).await });
             }
-            while let Some(started) = starting.next().await {
-                started?;
+            while starting.n_under_way() > 0 {
+                all_started(starting.answers().await)?;
             }
             Ok::<_, anyhow::Error>(())
         };
@@ -116,6 +120,10 @@ fn spawn(n: u64) -> Result<Sample> {
         ensure!(table.len() as u64 == n, "{} of {n} instances are in the table", table.len());
         Ok(sample)
     })
+}
+
+fn all_started(answers: Vec<((), Outcome)>) -> Result<()> {
+    Ok(answers.into_iter().try_for_each(|((), started)| started.map(drop))?)
 }
 
 /// How many spawners, or workers, there are.

@@ -127,7 +127,7 @@ pub(crate) fn draw(rows: &[&Row], figures: &[Figure]) -> String {
         let reach = match row.reach {
             Reach::AtLeast(bound) => format!("≥ {}", short(bound)),
             Reach::AtMost(bound) => format!("≤ {}", short(bound)),
-            Reach::More => String::new(),
+            Reach::More | Reach::Less => String::new(),
         };
         let met = match figure.met {
             Some(true) => "✓",

@@ -52,7 +52,7 @@ impl World {
     pub(super) fn of(model: &Model, node: &NodeName) -> World {
         let mut world = World::default();
         let own = &model.nodes[node];
-        let components = own.components.keys().filter_map(|name| part::component(model, node, name));
+        let components = own.components.iter().filter_map(|(name, here)| part::component(model, node, name, here));
         let hosted = model.hosted_by(node).filter_map(|name| part::hosted_node(model, node, name));
         let groups = own.groups.iter().filter_map(|name| part::group(model, node, name));
         let channels = model.channels.keys().filter_map(|name| part::channel(model, node, name));

@@ -1,12 +1,12 @@
 //! What a shell takes out of its inbox: what the node wants, messages, closures.
 
-use std::{any::Any, sync::Arc};
+use std::{any::Any, mem, sync::Arc};
 
 use tokio::sync::oneshot;
 
 use crate::{
     model::Dictionary,
-    runtime::instance::{Failure, Message, ReplyTo, Sink},
+    runtime::instance::{Failure, Message, ReplyTo, Sink, calls::Board},
     words::{ChannelName, PortName, Value},
 };
 
@@ -84,23 +84,53 @@ impl Op {
 /// What an operation comes to; `Null` when there is nothing to tell.
 pub type Outcome = Result<Value, Failure>;
 
-/// Where the outcome of an operation goes.
+/// Where the outcome of an operation goes. Dropped without one, whoever asked is told that the instance is gone.
 #[derive(Debug)]
-pub struct Done(oneshot::Sender<Outcome>);
+pub struct Done(Asker);
+
+#[derive(Debug)]
+enum Asker {
+    /// Waits for this one outcome.
+    One(oneshot::Sender<Outcome>),
+    /// Asks many instances, and knows by the number which it is.
+    Board(Arc<Board>, u32),
+    /// Was told.
+    Nobody,
+}
 
 impl Done {
     pub(super) fn new(to: oneshot::Sender<Outcome>) -> Done {
-        Done(to)
+        Done(Asker::One(to))
+    }
+
+    pub(in crate::runtime::instance) fn on(board: Arc<Board>, number: u32) -> Done {
+        Done(Asker::Board(board, number))
     }
 
     pub(super) fn is_wanted(&self) -> bool {
-        !self.0.is_closed()
+        match &self.0 {
+            Asker::One(to) => !to.is_closed(),
+            Asker::Board(board, number) => board.is_wanted(*number),
+            Asker::Nobody => false,
+        }
     }
 
     /// Tells the outcome.
-    pub fn send(self, outcome: Outcome) {
-        // Whoever asked may have given up waiting.
-        let _ = self.0.send(outcome);
+    pub fn send(mut self, outcome: Outcome) {
+        match mem::replace(&mut self.0, Asker::Nobody) {
+            // Whoever asked may have given up waiting.
+            Asker::One(to) => drop(to.send(outcome)),
+            Asker::Board(board, number) => board.put(number, outcome),
+            Asker::Nobody => {}
+        }
+    }
+}
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        if let Asker::Board(board, number) = &self.0 {
+            board.put(*number, Err(Failure::Gone));
+        }
     }
 }
 

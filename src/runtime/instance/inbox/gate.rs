@@ -56,7 +56,7 @@ mod tests {
     fn nothing_passes_a_gate_that_is_shut_or_pushes_another_message_out() {
         let port = InputPort { name: "input".parse().unwrap(), queue: 2, overflow: Overflow::DropOldest, schema: 0 };
         let path = InstancePath::Group("g".parse().unwrap());
-        let inbox = Inbox::new(path, Kind::Component, 1, Arc::from([port]));
+        let inbox = Inbox::new(path, Kind::Component, 1, Arc::from([port]), None);
         let gate = Gate::open();
         inbox.pass(&gate, 0, Message::new(1_u64)).unwrap();
         inbox.put(0, Message::new(2_u64), None).unwrap();

@@ -23,7 +23,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::Failure;
+use super::{Cradle, Failure};
 use crate::{model::Kind, words::InstancePath};
 
 pub use condition::Condition;
@@ -52,12 +52,20 @@ pub struct Inbox {
     path: InstancePath,
     life: u64,
     ports: Arc<[InputPort]>,
+    /// The way to the thread that the instance lives on.
+    cradle: Option<Cradle>,
     back: Mutex<Back>,
 }
 
 impl Inbox {
-    /// The inbox of a new instance. Channels and groups have no `ports`.
-    pub fn new(path: InstancePath, kind: Kind, life: u64, ports: Arc<[InputPort]>) -> Arc<Inbox> {
+    /// The inbox of a new instance. Channels and groups have no `ports`; one that was not born in a cradle has none.
+    pub fn new(
+        path: InstancePath,
+        kind: Kind,
+        life: u64,
+        ports: Arc<[InputPort]>,
+        cradle: Option<Cradle>,
+    ) -> Arc<Inbox> {
         Arc::new(Inbox {
             front: Mutex::default(),
             condition: AtomicU8::new(Condition::Created as u8),
@@ -67,6 +75,7 @@ impl Inbox {
             path,
             life,
             ports,
+            cradle,
             back: Mutex::default(),
         })
     }
@@ -137,6 +146,13 @@ impl Inbox {
     /// Why the instance failed last.
     pub fn cause(&self) -> Option<Failure> {
         self.back().rare().and_then(|rare| rare.cause.clone())
+    }
+}
+
+/// Whose it is.
+impl fmt::Display for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path.fmt(f)
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     Done, Inbox, Op, Outcome, Overflow, TURNS_MAX, Turn,
     queue::{Back, Work, enlist, has_ample_room},
 };
-use crate::runtime::instance::{Message, Refused, ReplyTo, Why, burst};
+use crate::runtime::instance::{Message, Refused, ReplyTo, Why};
 
 /// Messages that are put in under one lock: their receiver waits no longer than that for its turn with the lock.
 const BATCH_MAX: u32 = 64;
@@ -21,17 +21,31 @@ impl Inbox {
     /// Puts in what the node wants. The receiver ends at once when the instance is gone.
     pub fn request(&self, op: Op) -> oneshot::Receiver<Outcome> {
         let (done, outcome) = oneshot::channel();
-        let mut back = self.back();
-        if !back.is_closed {
-            back.ops.push_back((op, Done::new(done)));
-            self.has_ops.store(true, Ordering::Release);
-            let shell = back.shell.take();
-            drop(back);
-            if let Some(shell) = shell {
-                burst::wake_shell(shell);
-            }
-        }
+        self.put_op(op, Done::new(done));
         outcome
+    }
+
+    /// Puts in what the node wants, and who is told what came of it.
+    pub(in crate::runtime::instance) fn put_op(&self, op: Op, done: Done) {
+        let mut back = self.back();
+        if back.is_closed {
+            // Told after the lock is released.
+            drop(back);
+            return drop(done);
+        }
+        if back.ops.capacity() == 0 {
+            // Mostly it is one, and there may be a million instances.
+            back.ops.reserve_exact(1);
+        }
+        back.ops.push_back((op, done));
+        self.has_ops.store(true, Ordering::Release);
+        let shell = back.shell.take();
+        drop(back);
+        match (shell, &self.cradle) {
+            (Some(shell), Some(cradle)) => cradle.wake(shell),
+            (Some(shell), None) => shell.wake(),
+            (None, _) => {}
+        }
     }
 
     /// Puts in a message for the port of an index.

@@ -16,7 +16,7 @@ fn inbox(ports: &[(u32, Overflow)]) -> Arc<Inbox> {
         overflow,
         schema: 0,
     };
-    Inbox::new(path, Kind::Component, 1, ports.iter().enumerate().map(port).collect())
+    Inbox::new(path, Kind::Component, 1, ports.iter().enumerate().map(port).collect(), None)
 }
 
 fn overflow() -> impl Strategy<Value = Overflow> {
