@@ -2,13 +2,22 @@
 
 mod logs;
 mod metrics;
+mod voice;
 
 use std::io::{self, IsTerminal, Write};
 
-use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    fmt::format::{JsonFields, format},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 pub use logs::{Logs, Record, Slice, Whose};
 pub use metrics::{Counter, Gauge, Metrics};
+pub use voice::speaking;
+
+use voice::Signed;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,9 +60,9 @@ pub fn start(level: &str, form: LogForm, n_kept: usize) -> Result<Logs, Error> {
     let lines = tracing_subscriber::fmt::layer().with_writer(|| Deaf(io::stderr()));
     let lines = if human {
         let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        lines.with_ansi(colour).with_target(false).compact().boxed()
+        lines.event_format(Signed(format().with_ansi(colour).with_target(false).compact())).boxed()
     } else {
-        lines.with_ansi(false).json().flatten_event(true).boxed()
+        lines.fmt_fields(JsonFields::new()).event_format(Signed(format().json().flatten_event(true))).boxed()
     };
     // Only fails when a subscriber is there already: then that one is the caller's wish.
     let _ = tracing_subscriber::registry().with(filter).with(lines).with(logs.layer()).try_init();

@@ -15,6 +15,7 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
+use super::voice::speaker;
 use crate::{
     io::clock,
     words::{Time, Value},
@@ -39,7 +40,7 @@ pub struct Record {
     /// The node in whose span it was said; several nodes may live in one process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
-    /// The instance in whose span it was said: `node1.ticker`.
+    /// The instance whose code, or in whose span, it was said: `node1.ticker`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
     /// The message.
@@ -217,6 +218,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Keep {
                 whose.instance = whose.instance.or_else(|| outer.instance.clone());
             }
         }
+        whose.instance = whose.instance.or_else(|| speaker().map(Into::into));
         let Fields(mut fields) = fields;
         let message = fields.iter().position(|(name, _)| *name == "message").map(|idx| fields.remove(idx).1);
         let message = match message {

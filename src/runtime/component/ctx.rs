@@ -11,6 +11,7 @@ use super::{
     timer::{Job, Timer, Timers},
 };
 use crate::{
+    io::telemetry,
     runtime::instance::{Environment, Inbox, NoModel, inbox::panic_text},
     words::{ComponentName, InstancePath, NodeName},
 };
@@ -102,13 +103,13 @@ impl<C: Behaviour> Ctx<C> {
             self.tasks.swap_remove(at).1.abort();
         }
         let (me, task_name) = (self.me(), name.clone());
-        let task = actix_rt::spawn(async move {
+        let task = actix_rt::spawn(telemetry::speaking(self.inbox.clone(), async move {
             if let Err(panic) = AssertUnwindSafe(work).catch_unwind().await {
                 let turn = Turn::TaskPanicked { name: task_name.into_owned(), reason: panic_text(&*panic) };
                 // A component that has ended meanwhile needs no word of it.
                 let _ = me.put(turn);
             }
-        });
+        }));
         self.tasks.push((name, task));
     }
 

@@ -9,7 +9,7 @@
 use std::{future::poll_fn, mem, sync::Arc, task::Poll, thread};
 
 use actix::{Actor, ActorContext, ActorState};
-use tracing::{Instrument, debug, error, info_span, warn};
+use tracing::{debug, error, warn};
 
 use super::{
     Behaviour, Ctx, Error, Links, Me, Reply,
@@ -17,6 +17,7 @@ use super::{
     timer::{Job, Timer},
 };
 use crate::{
+    io::telemetry,
     model::Dictionary,
     runtime::instance::{
         Condition, Ended, Environment, Failure, Inbox, Message, Op, ReplyTo,
@@ -80,8 +81,7 @@ impl<C: Behaviour> Shell<C> {
 
     /// Starts the actor on this thread.
     pub(super) fn spawn(self) {
-        let span = info_span!("component", instance = %self.seen.inbox.path());
-        actix_rt::spawn(live(self).instrument(span));
+        actix_rt::spawn(telemetry::speaking(self.seen.inbox.clone(), live(self)));
     }
 }
 
@@ -554,6 +554,6 @@ mod tests {
         let n_shell = size_of_val(&shell);
         let n_life = size_of_val(&live(shell));
         let found = format!("inbox {n_inbox}, shell {n_shell}, future {n_life} bytes");
-        assert!(n_inbox <= 320 && n_shell <= 160 && n_life <= 496, "{found}");
+        assert!(n_inbox <= 320 && n_shell <= 160 && n_life <= 504, "{found}");
     }
 }
