@@ -7,10 +7,10 @@ use enact::{
         Router,
         sim::{SimNet, Weather},
     },
-    model::Dictionary,
+    model::{ComponentId, Dictionary},
     prelude::*,
     runtime::{
-        channel::{self, ChannelCtx, ChannelType, Door, Ends, Loss, Wiring},
+        channel::{self, ChannelCtx, ChannelType, Door, Ends, Loss, Receiving, Wiring},
         component,
         instance::{Birth, Bundle, Condition, Environment, Failure, Handle, ReplyTo, Schema, Sink, Why},
     },
@@ -179,8 +179,13 @@ fn wiring(receivers: &[PortPath], senders: &[&str]) -> Wiring {
     let schema = |path: &PortPath| {
         if path.component.as_str() == "man" { Schema::of::<Newer>().hash } else { Schema::of::<u64>().hash }
     };
+    // Who has the same name here is the same component, wherever it lives.
+    let receiving = |path: &PortPath| {
+        let anywhere = InstancePath::Component("anywhere".parse().unwrap(), path.component.clone());
+        Receiving { id: ComponentId::born(0, &anywhere, 0), schema: schema(path) }
+    };
     Wiring {
-        receivers: receivers.iter().map(|path| (path.clone(), schema(path))).collect(),
+        receivers: receivers.iter().map(|path| (path.clone(), receiving(path))).collect(),
         senders: senders.iter().map(|name| name.parse().unwrap()).collect(),
     }
 }

@@ -1,9 +1,16 @@
 //! What a fragment is told of and wishes for, in plain values.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{end::EndId, frame::Frame, outlet::Track, strategy::SourceId, tally::Loss};
-use crate::words::{NodeName, PortPath, Time};
+use crate::{
+    model::ComponentId,
+    words::{NodeName, PortPath, Time},
+};
 
 /// Somebody who waits for a reply; the shell knows who.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,8 +19,9 @@ pub struct AskId(pub u64);
 /// Who is on a channel, as the model says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wiring {
-    /// All bound ports that receive, on every node.
-    pub receivers: BTreeSet<PortPath>,
+    /// All bound ports that receive, on every node, and whose each is, wherever that lives: so a component that moves is told from
+    /// another one of its name.
+    pub receivers: BTreeMap<PortPath, ComponentId>,
     /// All nodes with a bound port that sends.
     pub senders: BTreeSet<NodeName>,
 }

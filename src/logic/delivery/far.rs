@@ -309,7 +309,7 @@ impl<M: Clone> Fragment<M> {
 
     fn say_hello(&mut self, peer: usize, now: Time, effects: &mut Vec<Effect<M>>) {
         let peer = &mut self.peers[peer];
-        if !peer.is_up || !self.wiring.receivers.iter().any(|port| port.node == peer.name) {
+        if !peer.is_up || !self.wiring.receivers.keys().any(|port| port.node == peer.name) {
             peer.hello_at = Time::NEVER;
             return;
         }

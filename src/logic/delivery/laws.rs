@@ -11,7 +11,10 @@ use proptest::{
 };
 
 use super::*;
-use crate::words::{NodeName, PortPath, Time};
+use crate::{
+    model::ComponentId,
+    words::{NodeName, PortPath, Time},
+};
 
 /// Broadcast: every end gets everything.
 struct Everyone;
@@ -107,6 +110,11 @@ fn port(node: usize, component: usize) -> PortPath {
     PortPath { node: name(node), component: format!("c{component}").parse().unwrap(), port: "input".parse().unwrap() }
 }
 
+/// The identity of the component that was born with this port.
+fn born(port: &PortPath) -> ComponentId {
+    ComponentId(stable_hash(port.to_string().as_bytes()))
+}
+
 fn policy(capacity: usize, overflow: Overflow) -> Policy {
     Policy { capacity, overflow, patience: Duration::from_secs(1), away: Duration::from_secs(3600) }
 }
@@ -159,7 +167,8 @@ impl<S: Strategy<u64>> World<S> {
     }
 
     fn rewire(&mut self) {
-        let receivers: BTreeSet<PortPath> = self.nodes.iter().flat_map(|node| node.receivers.keys().cloned()).collect();
+        let ports = self.nodes.iter().flat_map(|node| node.receivers.keys().cloned());
+        let receivers: BTreeMap<PortPath, ComponentId> = ports.map(|port| (port.clone(), born(&port))).collect();
         let senders: BTreeSet<NodeName> = (0..self.nodes.len()).map(name).collect();
         for node in 0..self.nodes.len() {
             self.rewire_one(node, &Wiring { receivers: receivers.clone(), senders: senders.clone() });
@@ -515,11 +524,24 @@ fn what_is_kept_for_a_receiver_moves_with_it() {
     world.set_started(1, 0, false);
     world.settle_frames();
     (0..4).for_each(|_| world.send(0));
-    // The component of node 1 moves to a third node: the same name elsewhere.
-    let receivers = [port(0, 0), port(2, 1)].into();
+    // The component of node 1 moves to a third node: the same one elsewhere.
+    let receivers = [(port(0, 0), born(&port(0, 0))), (port(2, 1), born(&port(1, 1)))].into();
     world.rewire_one(0, &Wiring { receivers, ..world.nodes[0].fragment.wiring().clone() });
     let end = world.nodes[0].fragment.by_port[&port(2, 1)];
     assert_eq!(world.nodes[0].fragment.outlets[end].as_ref().unwrap().n_own, 4);
+}
+
+#[test]
+fn nobody_is_given_what_was_kept_for_another_of_its_name() {
+    let mut world = World::new(&[0, 1, 0], policy(10, Overflow::Wait), || Everyone);
+    world.set_started(1, 0, false);
+    world.settle_frames();
+    (0..4).for_each(|_| world.send(0));
+    // At once one goes, and another one of its name comes elsewhere.
+    let receivers = [(port(2, 0), born(&port(2, 0)))].into();
+    world.rewire_one(0, &Wiring { receivers, ..world.nodes[0].fragment.wiring().clone() });
+    let counters = world.nodes[0].fragment.counters();
+    assert_eq!((counters.kept, counters.lost), (0, 4));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Ends come and go, open and close.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, mem};
 
 use super::{
     effect::{Effect, Wiring},
@@ -44,17 +44,18 @@ impl<M: Clone> Fragment<M> {
         effects: &mut Vec<Effect<M>>,
     ) {
         let removed: Vec<PortPath> =
-            self.by_port.keys().filter(|port| !wiring.receivers.contains(*port)).cloned().collect();
+            self.by_port.keys().filter(|port| !wiring.receivers.contains_key(*port)).cloned().collect();
         let added: Vec<PortPath> =
-            wiring.receivers.iter().filter(|port| !self.by_port.contains_key(*port)).cloned().collect();
+            wiring.receivers.keys().filter(|port| !self.by_port.contains_key(*port)).cloned().collect();
         let new_senders: Vec<NodeName> = wiring.senders.difference(&self.wiring.senders).cloned().collect();
-        self.wiring = wiring;
+        let old = mem::replace(&mut self.wiring, wiring);
         for port in &added {
             self.add_outlet(port.clone());
         }
         for port in removed {
-            let heir = added.iter().find(|new| new.component == port.component && new.port == port.port);
-            self.remove_outlet(strategy, now, &port, heir, effects);
+            let id = old.receivers.get(&port);
+            let is_heir = |new: &&PortPath| new.port == port.port && self.wiring.receivers.get(*new) == id;
+            self.remove_outlet(strategy, now, &port, added.iter().find(is_heir), effects);
         }
         let nodes: BTreeSet<&NodeName> = added.iter().map(|port| &port.node).filter(|node| **node != self.me).collect();
         self.greet(now, nodes.into_iter(), effects);

@@ -28,7 +28,7 @@ pub use door::Door;
 pub use kind::{ChannelCtx, ChannelType, bundle, definition};
 pub use settings::{Settings, attribute};
 pub use tap::{Tap, Tapped};
-pub use wiring::Wiring;
+pub use wiring::{Receiving, Wiring};
 
 pub use crate::logic::delivery::{
     Counters, End, EndId, EndState, Ends, Loss, Outcome, Overflow, Policy, SourceId, Ticket, rendezvous, stable_hash,

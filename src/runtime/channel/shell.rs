@@ -420,7 +420,7 @@ impl<C: ChannelType> Shell<C> {
         let receivers = &self.wiring.receivers;
         let posted = network.post(to, frame, |(component, port)| {
             let path = PortPath { node: to.clone(), component: component.clone(), port: port.clone() };
-            receivers.get(&path).copied().unwrap_or(0)
+            receivers.get(&path).map_or(0, |receiving| receiving.schema)
         });
         self.fragment.count_unsendable(posted.n_unsendable);
         if posted.is_congested {

@@ -1,13 +1,13 @@
 //! Trying a channel type alone: [`Bench`] is one fragment without actors, in virtual time.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     time::Duration,
 };
 
 use crate::{
     logic::delivery::{self, AskId, Counters, Effect, EndId, Fragment, Given, Outcome, SourceId, Track},
-    model::Dictionary,
+    model::{ComponentId, Dictionary},
     runtime::instance::{Message, ParamError, Payload},
     words::{AttributeName, NodeName, PortPath, Time, Value},
 };
@@ -179,7 +179,8 @@ impl<C: ChannelType> Bench<C> {
     }
 
     fn rewire(&mut self) {
-        let receivers: BTreeSet<PortPath> = self.receivers.keys().cloned().collect();
+        // Nobody moves here.
+        let receivers = self.receivers.keys().map(|port| (port.clone(), ComponentId::default())).collect();
         let wiring = delivery::Wiring { receivers, ..delivery::Wiring::default() };
         self.fragment.connect(&mut self.rules, self.now, wiring, &mut self.effects);
         self.obey();

@@ -4,17 +4,26 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     logic::delivery,
-    model::{Model, PortDefinition},
+    model::{ComponentId, Model, PortDefinition},
     words::{ChannelName, NodeName, PortPath},
 };
 
 /// Who is on a channel, on every node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wiring {
-    /// All bound ports that receive, with the schema of their messages (0 for any).
-    pub receivers: BTreeMap<PortPath, u64>,
+    /// All bound ports that receive.
+    pub receivers: BTreeMap<PortPath, Receiving>,
     /// All nodes with a bound port that sends.
     pub senders: BTreeSet<NodeName>,
+}
+
+/// What a channel knows of a port that receives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Receiving {
+    /// Whose port it is, wherever the component lives.
+    pub id: ComponentId,
+    /// The schema of its messages; 0 for any.
+    pub schema: u64,
 }
 
 impl Wiring {
@@ -28,7 +37,8 @@ impl Wiring {
                 |ports: &[PortDefinition]| ports.iter().find(|port| port.name == path.port).map(|port| port.schema);
             let provided = definition.and_then(|definition| schema(&definition.provided));
             if provided.is_some() || component.provided.contains(&path.port) {
-                wiring.receivers.insert(path.clone(), provided.unwrap_or(0));
+                let receiving = Receiving { id: component.id, schema: provided.unwrap_or(0) };
+                wiring.receivers.insert(path.clone(), receiving);
             } else {
                 wiring.senders.insert(path.node.clone());
             }
@@ -37,6 +47,7 @@ impl Wiring {
     }
 
     pub(super) fn core(&self) -> delivery::Wiring {
-        delivery::Wiring { receivers: self.receivers.keys().cloned().collect(), senders: self.senders.clone() }
+        let receivers = self.receivers.iter().map(|(port, receiving)| (port.clone(), receiving.id));
+        delivery::Wiring { receivers: receivers.collect(), senders: self.senders.clone() }
     }
 }

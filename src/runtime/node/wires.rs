@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     logic::plan::End,
+    runtime::channel::Receiving,
     words::{ChannelName, NodeName, PortPath},
 };
 
@@ -63,8 +64,9 @@ impl Wires {
         self.of(channel).filter(|end| !end.receives).map(|end| end.binding.port.node.clone()).collect()
     }
 
-    /// The ports that receive from a channel, on every node, each with the schema of what it takes.
-    pub(super) fn receivers(&self, channel: &ChannelName) -> BTreeMap<PortPath, u64> {
-        self.of(channel).filter(|end| end.receives).map(|end| (end.binding.port.clone(), end.schema)).collect()
+    /// The ports that receive from a channel, on every node.
+    pub(super) fn receivers(&self, channel: &ChannelName) -> BTreeMap<PortPath, Receiving> {
+        let receiving = |end: &End| (end.binding.port.clone(), Receiving { id: end.id, schema: end.schema });
+        self.of(channel).filter(|end| end.receives).map(receiving).collect()
     }
 }
