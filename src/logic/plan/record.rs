@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::adaptation::{Adaptation, Rank};
+use super::adaptation::{Adaptation, Rank, StateFrom};
 use crate::words::TypeRef;
 
 /// How long steps may take, and how many may be under way.
@@ -29,7 +29,12 @@ impl Limits {
     /// The time that a step may take.
     pub fn of(&self, step: &Adaptation) -> Duration {
         let own = step.subject().and_then(|subject| self.by_type.get(&subject.type_ref));
-        own.copied().unwrap_or(self.step)
+        let limit = own.copied().unwrap_or(self.step);
+        match step {
+            // Its source has a step's time to stop it before there is a state to be given, and may be at it for that long.
+            Adaptation::AddInstance { state: StateFrom::Move { .. }, .. } => limit * 2,
+            _ => limit,
+        }
     }
 }
 
@@ -140,5 +145,37 @@ pub fn resumes(records: &[Record]) -> Way {
     match records.iter().any(|record| matches!(record, Record::Turned(_))) {
         true => Way::Undo,
         false => Way::Do,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::logic::plan::{Blueprint, StateFrom, Subject};
+    use crate::{
+        model::ComponentId,
+        words::{ComponentName, InstancePath, NodeName},
+    };
+
+    #[test]
+    fn who_waits_for_a_state_waits_longer_than_its_source_may_take_to_stop() {
+        let node = |name| NodeName::parse(name).unwrap();
+        let adds = |state| Adaptation::AddInstance {
+            blueprint: Blueprint {
+                subject: Subject {
+                    path: InstancePath::Component(node("node1"), ComponentName::parse("counter").unwrap()),
+                    type_ref: TypeRef::new("enact", "Counter", "1.0.0").unwrap(),
+                    id: ComponentId(1),
+                }
+                .into(),
+                values: Default::default(),
+                provided: Default::default(),
+                required: Default::default(),
+            },
+            state,
+        };
+        let limits = Limits::default();
+        assert_eq!(limits.of(&adds(StateFrom::Kept)), limits.step);
+        assert_eq!(limits.of(&adds(StateFrom::Move { from: node("node2") })), 2 * limits.step);
     }
 }

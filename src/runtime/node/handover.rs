@@ -31,8 +31,9 @@ const ASK_AGAIN: Duration = Duration::from_millis(20);
 /// How long one such question may take.
 const ASK_LIMIT: Duration = Duration::from_secs(2);
 
-/// The share of a step's time that is spent on fetching the state; the rest is for restoring it.
-const FETCH_SHARE: u32 = 2;
+/// The share of a step's time that is spent on fetching the state, in quarters; the rest is for restoring it. A move has the time of
+/// two steps: that is one and a half of them, in which the source can give up an instance that does not stop, and keep its state.
+const FETCH_QUARTERS: u32 = 3;
 
 /// How long a node that starts waits for others to say what they hold for it: a round trip, and patience for a busy one.
 const HELD_LIMIT: Duration = Duration::from_secs(1);
@@ -163,7 +164,7 @@ pub(super) async fn restore(
     let kept = match from {
         StateFrom::Nothing => None,
         StateFrom::Kept | StateFrom::Upgrade { .. } => world.states.get(subject.id).await?,
-        StateFrom::Move { from } => match fetch(world, subject.id, from, limit / FETCH_SHARE).await? {
+        StateFrom::Move { from } => match fetch(world, subject.id, from, limit * FETCH_QUARTERS / 4).await? {
             Some(state) => {
                 // A crash of this node must not lose what the other has given away.
                 let own = State { hand_over: None, ..state.clone() };
