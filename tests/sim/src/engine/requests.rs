@@ -9,7 +9,7 @@ use enact::io::engine::{
     sim::{SimNet, Weather},
 };
 use tokio::{
-    task::LocalSet,
+    task::{JoinHandle, LocalSet},
     time::{Instant, sleep, sleep_until},
 };
 
@@ -71,6 +71,8 @@ struct World<'t> {
     begun: Instant,
     net: SimNet,
     routers: Routers,
+    /// Who is about to come up: a machine starts one process of a name at a time.
+    starting: Vec<Option<JoinHandle<()>>>,
     book: Book,
     n_asked: u64,
     is_calm: bool,
@@ -110,6 +112,7 @@ impl World<'_> {
             begun: Instant::now(),
             net,
             routers: Rc::new(RefCell::new(vec![None; n_machines])),
+            starting: std::iter::repeat_with(|| None).take(n_machines).collect(),
             book: Book::default(),
             n_asked: 0,
             is_calm: false,
@@ -159,12 +162,13 @@ impl World<'_> {
     }
 
     fn start(&mut self, at: usize) {
-        if self.routers.borrow()[at].is_some() {
+        let is_starting = self.starting[at].as_ref().is_some_and(|task| !task.is_finished());
+        if is_starting || self.routers.borrow()[at].is_some() {
             return;
         }
         self.mark(1100 + at as u64, || format!("n{at} starts"));
         let (net, routers, book) = (self.net.clone(), self.routers.clone(), self.book.clone());
-        tokio::task::spawn_local(async move {
+        self.starting[at] = Some(tokio::task::spawn_local(async move {
             // Its former life may still be believed in: then it comes a little later.
             let router = loop {
                 match net.join(name(at).as_str()).await {
@@ -172,12 +176,9 @@ impl World<'_> {
                     Err(_) => sleep(Duration::from_millis(100)).await,
                 }
             };
-            if routers.borrow()[at].is_some() {
-                return;
-            }
             tokio::task::spawn_local(work(router.serve(SERVICES[0]), at, book));
             routers.borrow_mut()[at] = Some(router);
-        });
+        }));
     }
 
     fn ask(&mut self) {
@@ -226,6 +227,9 @@ impl World<'_> {
         match what {
             0 => {
                 self.net.kill(name(at).as_str());
+                if let Some(task) = self.starting[at].take() {
+                    task.abort();
+                }
                 self.routers.borrow_mut()[at] = None;
                 let after = self.chance.below(800) * MS;
                 self.agenda.plan(after, Event::Start(at));
