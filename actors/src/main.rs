@@ -7,6 +7,10 @@ use enact_actors::{
     WebServer, WebServerV1,
 };
 
+/// What one thread makes another drops, and a system of instances comes and goes in one go: work that this allocator is good at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     enact::node()
         .component::<Ticker>()
