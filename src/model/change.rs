@@ -5,7 +5,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{ComponentId, DeployUnit, TypeDefinition};
-pub use super::{diff::diff, patch::patch};
+pub use super::{
+    diff::{diff, rows},
+    patch::{Row, patch, patch_rows},
+};
 use crate::words::{
     AttributeName, ChannelName, ComponentName, GroupName, NodeName, PortName, ScopeName, TypeRef, UnitRef,
 };
@@ -96,6 +99,15 @@ pub struct Change {
     pub before: Option<Cell>,
     /// What it holds.
     pub after: Option<Cell>,
+}
+
+/// What registers of one element hold now; `None` is removed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Written {
+    /// Whose registers.
+    pub element: Element,
+    /// Which, and what they hold now.
+    pub cells: Vec<(Register, Option<Cell>)>,
 }
 
 impl Change {

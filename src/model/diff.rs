@@ -9,7 +9,7 @@ use imbl::{OrdMap, OrdSet, ordmap, ordset};
 
 use super::{
     Binding, Component, ComponentId, DeployUnit, Dictionary, Instance, Model, Node, Scope, Shared, TypeDefinition,
-    change::{Cell, Change, Element, Register},
+    change::{Cell, Change, Element, Register, Written},
 };
 use crate::words::{AttributeName, ComponentName, NodeName, PortName, ScopeName};
 
@@ -26,6 +26,33 @@ pub fn diff(a: &Model, b: &Model) -> Vec<Change> {
     changes.sort_by(|x, y| (&x.element, &x.register).cmp(&(&y.element, &y.register)));
     changes
 }
+
+/// What differs, as what registers hold in `b`: element by element, in order. For a large model that is new this is far less to
+/// handle than [`diff`].
+pub fn rows(a: &Model, b: &Model) -> Vec<Written> {
+    let mut rows: Vec<Written> = Vec::new();
+    differences(a, b, &mut |element, register, _, after| match rows.last_mut() {
+        Some(row) if row.element == *element => row.cells.push((register, after)),
+        _ => {
+            let mut cells = Vec::with_capacity(CELLS_FEW);
+            cells.push((register, after));
+            rows.push(Written { element: element.clone(), cells });
+        }
+    });
+    rows.sort_by(|x, y| x.element.cmp(&y.element));
+    rows.dedup_by(|next, row| {
+        let same = next.element == row.element;
+        if same {
+            row.cells.append(&mut next.cells);
+        }
+        same
+    });
+    rows.iter_mut().for_each(|row| row.cells.sort_by(|x, y| x.0.cmp(&y.0)));
+    rows
+}
+
+/// Room for the registers of an element at first: a component with few ports and values has no more.
+const CELLS_FEW: usize = 10;
 
 /// What is told of each register that differs.
 pub(super) type Found<'f> = dyn FnMut(&Element, Register, Option<Cell>, Option<Cell>) + 'f;

@@ -6,39 +6,62 @@ use super::{
 };
 use crate::words::{ChannelName, ComponentName, NodeName, PortName, PortPath};
 
+/// What registers of one element hold from now on, in order of register; `None` for nothing.
+#[derive(Clone, Debug)]
+pub struct Row<'a> {
+    /// Whose.
+    pub element: &'a Element,
+    /// Which.
+    pub cells: Vec<(&'a Register, Option<&'a Cell>)>,
+}
+
+impl<'a> Row<'a> {
+    /// What becomes of the element's existence, if that changes.
+    fn here(&self) -> Option<Option<&'a Cell>> {
+        self.cells.first().filter(|(register, _)| **register == Register::Here).map(|(_, cell)| *cell)
+    }
+
+    /// The other registers.
+    fn others(&self) -> impl Iterator<Item = (&'a Register, Option<&'a Cell>)> {
+        self.cells.iter().copied().filter(|(register, _)| **register != Register::Here)
+    }
+}
+
 /// Takes changes to a model, in any order. Changes of what is not there are left out, so that a change made for another
 /// model does what it can; a component whose place is taken by another is not placed.
 pub fn patch(model: &mut Model, changes: &[Change]) {
     let mut sorted: Vec<&Change> = changes.iter().collect();
     sorted.sort_by(|a, b| (&a.element, &a.register).cmp(&(&b.element, &b.register)));
-    let by_element: Vec<(&Element, &[&Change])> =
-        sorted.chunk_by(|a, b| a.element == b.element).map(|changes| (&changes[0].element, changes)).collect();
-    for (element, changes) in &by_element {
-        if let Some(after) = here(changes).and_then(|change| change.after.as_ref()) {
-            add(model, element, after);
-        }
-    }
-    let made = place_components(model, &by_element);
-    for (element, changes) in &by_element {
-        if !matches!(element, Element::Component(id) if made.binary_search(id).is_ok()) {
-            set_registers(model, element, changes);
-        }
-    }
-    for (element, changes) in &by_element {
-        if let (Element::Binding(id, port, channel), Some(change)) = (element, here(changes)) {
-            bind(model, *id, port, channel, change.after.is_some());
-        }
-    }
-    for (element, changes) in &by_element {
-        if here(changes).is_some_and(|change| change.after.is_none()) {
-            remove(model, element);
-        }
-    }
+    let rows = sorted.chunk_by(|a, b| a.element == b.element).map(|changes| {
+        let cells = changes.iter().map(|change| (&change.register, change.after.as_ref())).collect();
+        Row { element: &changes[0].element, cells }
+    });
+    patch_rows(model, &rows.collect::<Vec<_>>());
 }
 
-/// The change of an element's existence, if there is one.
-fn here<'a>(changes: &[&'a Change]) -> Option<&'a Change> {
-    changes.first().copied().filter(|change| change.register == Register::Here)
+/// The same with rows, in order of element.
+pub fn patch_rows(model: &mut Model, rows: &[Row<'_>]) {
+    for row in rows {
+        if let Some(Some(after)) = row.here() {
+            add(model, row.element, after);
+        }
+    }
+    let made = place_components(model, rows);
+    for row in rows {
+        if !matches!(row.element, Element::Component(id) if made.binary_search(id).is_ok()) {
+            set_registers(model, row);
+        }
+    }
+    for row in rows {
+        if let (Element::Binding(id, port, channel), Some(after)) = (row.element, row.here()) {
+            bind(model, *id, port, channel, after.is_some());
+        }
+    }
+    for row in rows {
+        if row.here() == Some(None) {
+            remove(model, row.element);
+        }
+    }
 }
 
 /// Brings an element into being. Components and bindings come later, when all that they stand on is there.
@@ -80,16 +103,16 @@ struct Placed<'a> {
 
 /// Takes out all components that go or move, and then puts in those that come or have moved: two may swap their places. Those that
 /// come are made whole before they are put in; their identities come back, in order.
-fn place_components(model: &mut Model, by_element: &[(&Element, &[&Change])]) -> Vec<ComponentId> {
+fn place_components(model: &mut Model, rows: &[Row<'_>]) -> Vec<ComponentId> {
     let mut placed: Vec<Placed<'_>> = Vec::new();
     let mut made = Vec::new();
-    for (element, changes) in by_element {
-        let (Element::Component(id), Some(change)) = (element, here(changes)) else { continue };
+    for row in rows {
+        let (Element::Component(id), Some(after)) = (row.element, row.here()) else { continue };
         let taken = take(model, *id);
-        if let Some(Cell::Place(node, name)) = &change.after {
+        if let Some(Cell::Place(node, name)) = after {
             let (component, bindings) = taken.unwrap_or_else(|| {
                 made.push(*id);
-                (new_component(*id, changes), Vec::new())
+                (new_component(*id, row), Vec::new())
             });
             placed.push(Placed { id: *id, node, name, component, bindings });
         }
@@ -109,10 +132,10 @@ fn place_components(model: &mut Model, by_element: &[(&Element, &[&Change])]) ->
     made
 }
 
-fn new_component(id: ComponentId, changes: &[&Change]) -> Shared<Component> {
+fn new_component(id: ComponentId, row: &Row<'_>) -> Shared<Component> {
     let mut component = Component { id, ..Component::default() };
-    for change in changes.iter().filter(|change| change.register != Register::Here) {
-        set_component(&mut component, &change.register, change.after.as_ref());
+    for (register, after) in row.others() {
+        set_component(&mut component, register, after);
     }
     component.into()
 }
@@ -126,12 +149,12 @@ fn take(model: &mut Model, id: ComponentId) -> Option<(Shared<Component>, Vec<Bi
     Some((component, bindings))
 }
 
-fn set_registers(model: &mut Model, element: &Element, changes: &[&Change]) {
-    let registers = changes.iter().filter(|change| change.register != Register::Here);
-    match element {
+fn set_registers(model: &mut Model, row: &Row<'_>) {
+    let registers = row.others();
+    match row.element {
         Element::Node(name) => {
             let Some(node) = model.nodes.get_mut(name).map(Shared::to_mut) else { return };
-            registers.for_each(|change| set_node(node, &change.register, change.after.as_ref()));
+            registers.for_each(|(register, after)| set_node(node, register, after));
         }
         Element::Component(id) => {
             let Some((node, name)) = model.path_of(*id).map(|(node, name)| (node.clone(), name.clone())) else {
@@ -144,20 +167,20 @@ fn set_registers(model: &mut Model, element: &Element, changes: &[&Change]) {
                 return;
             }
             let Some(component) = node.to_mut().components.get_mut(&name).map(Shared::to_mut) else { return };
-            registers.for_each(|change| set_component(component, &change.register, change.after.as_ref()));
+            registers.for_each(|(register, after)| set_component(component, register, after));
         }
         Element::Channel(name) => {
             let Some(channel) = model.channels.get_mut(name).map(Shared::to_mut) else { return };
-            registers.for_each(|change| set_instance(&mut channel.instance, &change.register, change.after.as_ref()));
+            registers.for_each(|(register, after)| set_instance(&mut channel.instance, register, after));
         }
         Element::Group(name) => {
             let Some(group) = model.groups.get_mut(name).map(Shared::to_mut) else { return };
-            registers.for_each(|change| set_instance(&mut group.instance, &change.register, change.after.as_ref()));
+            registers.for_each(|(register, after)| set_instance(&mut group.instance, register, after));
         }
         Element::Scope(name) => {
             let Some(scope) = model.scopes.get_mut(name).map(Shared::to_mut) else { return };
-            for change in registers {
-                match (&change.register, &change.after) {
+            for cell in registers {
+                match cell {
                     (Register::Member(node), Some(_)) => scope.members.insert(node.clone()),
                     (Register::Member(node), None) => scope.members.remove(node),
                     _ => None,

@@ -4,7 +4,11 @@
 //! the time up to which tombstones are forgotten. What a replica with a floor does not have, and is not newer than the floor,
 //! has been removed.
 
-use std::{collections::BTreeSet, ops::Bound};
+use std::{
+    collections::BTreeSet,
+    ops::Bound,
+    sync::{Arc, LazyLock},
+};
 
 use imbl::{OrdMap, OrdSet, ordmap};
 
@@ -26,12 +30,37 @@ pub struct Entry {
     pub cell: Option<Cell>,
 }
 
+/// Who claims a place: hardly ever more than one.
+#[derive(Clone, Debug)]
+enum Claims {
+    One(ComponentId),
+    Several(Arc<[ComponentId]>),
+}
+
+impl Claims {
+    fn ids(&self) -> &[ComponentId] {
+        match self {
+            Claims::One(id) => std::slice::from_ref(id),
+            Claims::Several(ids) => ids,
+        }
+    }
+
+    /// In order; `None` for nobody.
+    fn of(ids: &[ComponentId]) -> Option<Claims> {
+        match ids {
+            [] => None,
+            [id] => Some(Claims::One(*id)),
+            ids => Some(Claims::Several(ids.into())),
+        }
+    }
+}
+
 /// All registers. A clone costs nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Registers {
     rows: OrdMap<Element, Shared<Row>>,
     /// Live places, in order of node and name: who claims to live where.
-    placed: OrdSet<(NodeName, ComponentName, ComponentId)>,
+    placed: OrdMap<(NodeName, ComponentName), Claims>,
     /// Live bindings by channel; by component they are found among the rows.
     on_channel: OrdSet<(ChannelName, ComponentId, PortName)>,
     /// Live registers that mention a node: hosts, memberships.
@@ -86,6 +115,10 @@ impl Registers {
     /// Merges what a revision wrote to one element; says which registers it won.
     pub fn write(&mut self, element: &Element, cells: &[(Register, Option<Cell>)], stamp: Stamp) -> Vec<Register> {
         let held = self.rows.get(element);
+        if held.is_none() && stamp.time() > self.floor {
+            self.add(element, cells, stamp);
+            return cells.iter().map(|(register, _)| register.clone()).collect();
+        }
         let wins = |register: &Register, entry: &Entry| match held.and_then(|row| row.get(register)) {
             Some(held) => beats(entry, held),
             // Not known, and perhaps so old that its removal has been forgotten.
@@ -100,6 +133,25 @@ impl Registers {
         let registers = won.iter().map(|(register, _)| register.clone()).collect();
         self.replace(element, won);
         registers
+    }
+
+    /// Writes an element of which nothing is known yet.
+    fn add(&mut self, element: &Element, cells: &[(Register, Option<Cell>)], stamp: Stamp) {
+        let mut row = Row::default();
+        row.reserve(cells.len());
+        let mut feed = Feed::default();
+        for (register, cell) in cells {
+            let entry = Entry { stamp, cell: cell.clone() };
+            self.sum = self.sum.wrapping_add(hash::register(&mut feed, element, register, &entry));
+            if let Some(held) = row.insert(register.clone(), entry) {
+                self.sum = self.sum.wrapping_sub(hash::register(&mut feed, element, register, &held));
+                self.index(element, register, held.cell.as_ref(), false);
+            }
+            self.index(element, register, cell.as_ref(), true);
+        }
+        if !row.is_empty() {
+            self.rows.insert(element.clone(), Shared::new(row));
+        }
     }
 
     /// Merges everything that another replica has. It is complete: what it lacks below its floor was removed there.
@@ -227,7 +279,7 @@ impl Registers {
         let Some(cell) = cell else { return };
         match (element, register, cell) {
             (Element::Component(id), Register::Here, Cell::Place(node, name)) => {
-                set(&mut self.placed, (node.clone(), name.clone(), *id), live);
+                self.claim((node.clone(), name.clone()), *id, live);
             }
             (Element::Binding(id, port, channel), Register::Here, _) => {
                 set(&mut self.on_channel, (channel.clone(), *id, port.clone()), live);
@@ -247,26 +299,38 @@ impl Registers {
         }
     }
 
+    fn claim(&mut self, place: (NodeName, ComponentName), id: ComponentId, live: bool) {
+        if live && !self.placed.contains_key(&place) {
+            self.placed.insert(place, Claims::One(id));
+            return;
+        }
+        let held = self.placed.get(&place).map_or(&[][..], Claims::ids);
+        let mut ids: Vec<ComponentId> = held.iter().copied().filter(|known| *known != id).collect();
+        if live {
+            ids.push(id);
+            ids.sort_unstable();
+        }
+        match Claims::of(&ids) {
+            Some(claims) => drop(self.placed.insert(place, claims)),
+            None => drop(self.placed.remove(&place)),
+        }
+    }
+
     /// The components that claim to live on a node.
     pub(super) fn placed_on<'a>(&'a self, node: &'a NodeName) -> impl Iterator<Item = ComponentId> + 'a {
-        let from = (node.clone(), smallest_component(), ComponentId(0));
-        self.placed.range(from..).take_while(move |(n, ..)| n == node).map(|(.., id)| *id)
+        let from = (node.clone(), smallest().component.clone());
+        let places = self.placed.range(from..).take_while(move |((n, _), _)| n == node);
+        places.flat_map(|(_, claims)| claims.ids().iter().copied())
     }
 
     /// The components that claim one place.
-    pub(super) fn rivals<'a>(
-        &'a self,
-        node: &'a NodeName,
-        name: &'a ComponentName,
-    ) -> impl Iterator<Item = ComponentId> + 'a {
-        let (from, to) =
-            ((node.clone(), name.clone(), ComponentId(0)), (node.clone(), name.clone(), ComponentId(u64::MAX)));
-        self.placed.range(from..=to).map(|(.., id)| *id)
+    pub(super) fn rivals(&self, node: &NodeName, name: &ComponentName) -> &[ComponentId] {
+        self.placed.get(&(node.clone(), name.clone())).map_or(&[], Claims::ids)
     }
 
     /// The bindings of a component, removed ones included.
     pub(super) fn bindings_of(&self, id: ComponentId) -> impl Iterator<Item = &Element> {
-        let from = Element::Binding(id, smallest_port(), smallest_channel());
+        let from = Element::Binding(id, smallest().port.clone(), smallest().channel.clone());
         self.rows
             .range((Bound::Included(from), Bound::Unbounded))
             .map(|(element, _)| element)
@@ -275,7 +339,7 @@ impl Registers {
 
     /// The live bindings of a channel.
     pub(super) fn bindings_on<'a>(&'a self, channel: &'a ChannelName) -> impl Iterator<Item = Element> + 'a {
-        let from = (channel.clone(), ComponentId(0), smallest_port());
+        let from = (channel.clone(), ComponentId(0), smallest().port.clone());
         self.on_channel
             .range(from..)
             .take_while(move |(name, ..)| name == channel)
@@ -287,7 +351,7 @@ impl Registers {
         &'a self,
         node: &'a NodeName,
     ) -> impl Iterator<Item = (&'a Element, &'a Register)> + 'a {
-        let from = (node.clone(), Element::Node(smallest_node()), Register::Here);
+        let from = (node.clone(), Element::Node(smallest().node.clone()), Register::Here);
         self.naming_node
             .range(from..)
             .take_while(move |(name, ..)| name == node)
@@ -296,7 +360,7 @@ impl Registers {
 
     /// The nodes with a live attachment to a group.
     pub(super) fn attached_to<'a>(&'a self, group: &'a GroupName) -> impl Iterator<Item = &'a NodeName> + 'a {
-        let from = (group.clone(), smallest_node());
+        let from = (group.clone(), smallest().node.clone());
         self.attached.range(from..).take_while(move |(name, _)| name == group).map(|(_, node)| node)
     }
 }
@@ -324,21 +388,21 @@ fn set<T: Ord + Clone>(index: &mut OrdSet<T>, key: T, live: bool) {
     }
 }
 
-/// "-" is the smallest name there is: a range that starts with it misses nothing.
-const SMALLEST: &str = "-";
-
-fn smallest_node() -> NodeName {
-    NodeName::parse(SMALLEST).expect("a valid name")
+/// "-" is the smallest name there is: a range that starts with it misses nothing. Parsed once: it is asked for with every search.
+struct Smallest {
+    node: NodeName,
+    component: ComponentName,
+    port: PortName,
+    channel: ChannelName,
 }
 
-fn smallest_component() -> ComponentName {
-    ComponentName::parse(SMALLEST).expect("a valid name")
-}
-
-fn smallest_port() -> PortName {
-    PortName::parse(SMALLEST).expect("a valid name")
-}
-
-fn smallest_channel() -> ChannelName {
-    ChannelName::parse(SMALLEST).expect("a valid name")
+fn smallest() -> &'static Smallest {
+    const TEXT: &str = "-";
+    static SMALLEST: LazyLock<Smallest> = LazyLock::new(|| Smallest {
+        node: NodeName::parse(TEXT).expect("a valid name"),
+        component: ComponentName::parse(TEXT).expect("a valid name"),
+        port: PortName::parse(TEXT).expect("a valid name"),
+        channel: ChannelName::parse(TEXT).expect("a valid name"),
+    });
+    &SMALLEST
 }

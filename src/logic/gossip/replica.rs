@@ -4,13 +4,10 @@ use std::{collections::BTreeMap, mem, sync::Arc, time::Duration};
 
 use super::{
     Clock, Conflict, Full, History, Origin, Registers, Revision, Snapshot, Stamp, StateDigest, TooFarAhead, Writes,
-    conflict::Merge, view,
+    conflict::Merge, history::write_all, view,
 };
 use crate::{
-    model::{
-        Model,
-        change::{self, Change, Element, Register},
-    },
+    model::Model,
     words::{NodeName, Time},
 };
 
@@ -52,6 +49,19 @@ pub enum Answer {
     Missing(Vec<Delta>),
     /// Too much is missing, or what differs cannot be told: everything.
     Full(Box<Full>),
+}
+
+/// What a merge makes visible.
+pub(super) enum Shown<'a> {
+    /// The model is this one now.
+    Is {
+        /// The model.
+        model: Model,
+        /// How many registers changed in it.
+        n_changes: usize,
+    },
+    /// What differs from the model before.
+    Differs(view::Seen<'a>),
 }
 
 /// What one node knows.
@@ -177,31 +187,32 @@ impl Replica {
         }
         let stamp = revision.stamp;
         let mut registers = self.registers.clone();
-        let won: Vec<(&Element, Vec<Register>)> = writes
-            .iter()
-            .map(|written| (&written.element, registers.write(&written.element, &written.cells, stamp)))
-            .collect();
-        let touched = won.iter().map(|(element, registers)| (*element, registers.iter()));
-        let changes = view::changes(&self.registers, &registers, touched);
-        self.commit(revision, writes, registers, &changes, None)
+        write_all(&mut registers, stamp, writes);
+        let (old, new) = (self.registers.clone(), registers.clone());
+        self.commit(revision, writes, registers, Shown::Differs(view::Seen::of(&old, &new, writes)))
     }
 
-    /// Makes a merge the replica's state; `shown` is the model that shows with it, where that is known already.
+    /// Makes a merge the replica's state.
     pub(super) fn commit(
         &mut self,
         revision: &Arc<Revision>,
         writes: &Writes,
         registers: Registers,
-        changes: &[Change],
-        shown: Option<Model>,
+        shown: Shown<'_>,
     ) -> Learned {
         let stamp = revision.stamp;
         self.clock.observe(stamp);
         let old = mem::replace(&mut self.registers, registers);
-        match shown {
-            Some(shown) => self.model = shown,
-            None => change::patch(&mut self.model, changes),
-        }
+        let n_changes = match shown {
+            Shown::Is { model, n_changes } => {
+                self.model = model;
+                n_changes
+            }
+            Shown::Differs(seen) => {
+                seen.patch(&mut self.model);
+                seen.len()
+            }
+        };
         self.history.insert(Arc::clone(revision), Some(Arc::clone(writes)), &self.registers, &self.model);
         let mut conflicts = Vec::new();
         if !self.history.is_known_by(revision) {
@@ -216,7 +227,7 @@ impl Replica {
         Learned {
             revisions: vec![Arc::clone(revision)],
             deltas: vec![(Arc::clone(revision), Arc::clone(writes))],
-            n_changes: changes.len(),
+            n_changes,
             conflicts,
             gap: false,
         }

@@ -3,11 +3,17 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    Push, PushRefused, Pushed, Registers, Replica, Revision, RevisionId, Stamp, StateDigest, Writes, Written, hash,
-    history::write_all, replica::Delta, view,
+    Push, PushRefused, Pushed, Registers, Replica, Revision, RevisionId, Row, Stamp, StateDigest, Writes, Written,
+    hash,
+    history::write_all,
+    replica::{Delta, Shown},
+    view::{self, Seen},
 };
 use crate::{
-    model::change::{self, Cell, Change, Element, Register},
+    model::{
+        Model,
+        change::{self, Cell, Change, Element, Register},
+    },
     words::Time,
 };
 
@@ -58,10 +64,9 @@ impl Replica {
             let current = self.history.latest().map(|revision| revision.id.clone());
             return Err(PushRefused::Moved { current, digest: digest_before });
         }
-        let wanted = change::diff(&base.model, &push.wanted);
         let mut clock = self.clock.clone();
         let stamp = clock.tick(now);
-        let Draft { writes, registers, changes } = self.draft(stamp, wanted);
+        let Draft { writes, registers, shows_all } = self.draft(stamp, &base.model, &push.wanted);
         if writes.is_empty() {
             let snapshot = self.snapshot();
             let pushed = Pushed { revision: snapshot.id().cloned(), n_changes: 0, conflicts: Vec::new(), snapshot };
@@ -86,8 +91,12 @@ impl Replica {
         revision.digest = self.digest_of(registers.sum().wrapping_add(hash::revision(&revision)));
         let revision = Arc::new(revision);
         // The usual case: nothing is hidden and nothing comes to light, so what is wanted is what shows.
-        let shown = (base.digest == digest_before && is_all(&changes, &writes)).then_some(push.wanted);
-        let learned = self.commit(&revision, &writes, registers, &changes, shown);
+        let (old, new) = (self.registers.clone(), registers.clone());
+        let shown = match base.digest == digest_before && shows_all {
+            true => Shown::Is { model: push.wanted, n_changes: n_changes as usize },
+            false => Shown::Differs(Seen::of(&old, &new, &writes)),
+        };
+        let learned = self.commit(&revision, &writes, registers, shown);
         let pushed = Pushed {
             revision: Some(revision.id.clone()),
             n_changes,
@@ -97,26 +106,33 @@ impl Replica {
         Ok((pushed, Some((revision, writes))))
     }
 
-    /// What must be written so that the changes show, and nothing else comes to light or goes with them.
-    fn draft(&self, stamp: Stamp, wanted: Vec<Change>) -> Draft {
-        // In order of element and register, as `diff` gives them.
-        let mut writes: Vec<Written> = Vec::new();
+    /// What must be written so that what an author changed shows, and nothing else comes to light or goes with it.
+    fn draft(&self, stamp: Stamp, base: &Model, wanted: &Model) -> Draft {
         let mut held_already: BTreeSet<(Element, Register)> = BTreeSet::new();
-        for Change { element, register, after, .. } in wanted {
-            if self.holds(&element, &register, after.as_ref()) {
-                held_already.insert((element, register));
-                continue;
-            }
-            match writes.last_mut() {
-                Some(row) if row.element == element => row.cells.push((register, after)),
-                _ => writes.push(Written { element, cells: vec![(register, after)] }),
-            }
-        }
+        let mut writes = change::rows(base, wanted);
+        writes.retain_mut(|Written { element, cells }| {
+            let row = self.registers.row(element);
+            cells.retain(|(register, wanted)| {
+                let held = self.holds(element, row, register, wanted.as_ref());
+                if held {
+                    held_already.insert((element.clone(), register.clone()));
+                }
+                !held
+            });
+            !cells.is_empty()
+        });
         let mut registers = self.registers.clone();
         write_all(&mut registers, stamp, &writes);
-        let mut changes = self.changes_to(&registers, &writes);
+        let mut shows_all = false;
         for _ in 0..CORRECTIONS_MAX {
-            let amended: Vec<(Element, Register, Option<Cell>)> = changes
+            let seen = Seen::of(&self.registers, &registers, &writes);
+            // Mostly what shows is what was written, and nothing has come to light.
+            shows_all = seen.is_all();
+            if shows_all {
+                break;
+            }
+            let amended: Vec<(Element, Register, Option<Cell>)> = seen
+                .changes
                 .iter()
                 .filter(|change| (change.before.is_none() || is_dictionary(change)) && !is_in(&writes, change))
                 .map(|change| (change.element.clone(), change.register.clone(), change.before.clone()))
@@ -133,37 +149,25 @@ impl Replica {
                     Err(idx) => writes.insert(idx, Written { element, cells: vec![cell] }),
                 }
             }
-            changes = self.changes_to(&registers, &writes);
         }
-        Draft { writes, registers, changes }
+        Draft { writes, registers, shows_all }
     }
 
     /// Whether a register need not be written to hold this. What is held and hidden shows no sooner for being written again,
     /// unless the place goes to the latest.
-    fn holds(&self, element: &Element, register: &Register, wanted: Option<&Cell>) -> bool {
-        let held = self.registers.get(element, register).and_then(|entry| entry.cell.as_ref());
+    fn holds(&self, element: &Element, row: Option<&Row>, register: &Register, wanted: Option<&Cell>) -> bool {
+        let held = row.and_then(|row| row.get(register)?.cell.as_ref());
         let contested = matches!(register, Register::Here | Register::Host);
         held == wanted && (!contested || view::visible(&self.registers, element, register) == wanted)
     }
-
-    fn changes_to(&self, registers: &Registers, writes: &[Written]) -> Vec<Change> {
-        let touched = writes.iter().map(|row| (&row.element, row.cells.iter().map(|(register, _)| register)));
-        view::changes(&self.registers, registers, touched)
-    }
-}
-
-/// Whether writes show, one and all, and nothing else changes with them.
-fn is_all(changes: &[Change], writes: &[Written]) -> bool {
-    let cells =
-        writes.iter().flat_map(|row| row.cells.iter().map(move |(register, cell)| (&row.element, register, cell)));
-    changes.iter().map(|change| (&change.element, &change.register, &change.after)).eq(cells)
 }
 
 /// A revision before it is one.
 struct Draft {
     writes: Vec<Written>,
     registers: Registers,
-    changes: Vec<Change>,
+    /// All that is written shows, and nothing else changes.
+    shows_all: bool,
 }
 
 /// Whether a change is about a dictionary that goes with its last value, though nobody wants it to.

@@ -5,11 +5,9 @@ use std::{fmt, str::FromStr, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use super::Stamp;
+pub use crate::model::change::Written;
 use crate::{
-    model::{
-        Model,
-        change::{Cell, Element, Register},
-    },
+    model::Model,
     words::{NodeName, Time},
 };
 
@@ -98,15 +96,6 @@ impl Revision {
     pub fn time(&self) -> Time {
         self.stamp.time()
     }
-}
-
-/// The registers of one element that a revision wrote; `None` is removed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Written {
-    /// Whose registers.
-    pub element: Element,
-    /// Which, and what they hold now.
-    pub cells: Vec<(Register, Option<Cell>)>,
 }
 
 /// What a revision wrote, in order of element and register.

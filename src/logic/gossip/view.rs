@@ -4,7 +4,7 @@
 //! place, nodes that host each other. (A value in the fragment of a node that is gone hurts nobody and stays.) Nothing of that is deleted: it is hidden, by rules that need nothing but the registers,
 //! so that replicas with equal registers show equal models. What hides can come back when what it needs comes back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
     Stamp,
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     model::{
         ComponentId, Model,
-        change::{self, Cell, Change, Element, Register},
+        change::{self, Cell, Change, Element, Register, Written},
     },
     words::{ComponentName, NodeName},
 };
@@ -82,7 +82,10 @@ fn shows(registers: &Registers, element: &Element, register: &Register, cell: &C
 pub(super) fn is_shown(registers: &Registers, element: &Element) -> bool {
     match element {
         Element::Component(id) => match place(registers, *id) {
-            Some((node, name)) => is_node(registers, node) && winner(registers, node, name) == Some(*id),
+            Some((node, name)) => {
+                let rivals = registers.rivals(node, name);
+                is_node(registers, node) && (*rivals == [*id] || winner(registers, node, name) == Some(*id))
+            }
             None => false,
         },
         Element::Binding(id, _, channel) => {
@@ -146,12 +149,100 @@ pub(super) fn culprit(registers: &Registers, element: &Element, register: &Regis
 pub(super) fn build(registers: &Registers) -> Model {
     let mut changes = Vec::new();
     let nothing = Registers::default();
+    let (mut old, mut new) = (Sight::of(&nothing), Sight::of(registers));
     for (element, _) in registers.rows() {
-        compare(&nothing, registers, element, &Touched::All, &mut changes);
+        compare(&mut old, &mut new, element, &Touched::All, &mut changes);
     }
     let mut model = Model::default();
     change::patch(&mut model, &changes);
     model
+}
+
+/// What a revision makes visible, or hides.
+pub(super) struct Seen<'a> {
+    /// What comes and shows as it was written, in order: components and bindings that nobody knew, which is what large revisions
+    /// consist of. They are made of their rows at once.
+    arrivals: Vec<(&'a Element, &'a Row)>,
+    /// What else was written.
+    rest: Vec<&'a Written>,
+    /// What else changes.
+    pub(super) changes: Vec<Change>,
+}
+
+impl<'a> Seen<'a> {
+    /// What changes when writes make `new` of `old`. Costs what they touch.
+    pub(super) fn of(old: &Registers, new: &'a Registers, writes: &'a [Written]) -> Seen<'a> {
+        let (mut arrivals, mut rest) = (Vec::new(), Vec::new());
+        for written in writes {
+            match arrival(old, new, &arrivals, &written.element) {
+                Some(row) => arrivals.push((&written.element, row)),
+                None => rest.push(written),
+            }
+        }
+        let touched = rest.iter().map(|row| (&row.element, row.cells.iter().map(|(register, _)| register)));
+        let changes = changes_but(old, new, touched, &arrivals);
+        Seen { arrivals, rest, changes }
+    }
+
+    /// Whether all that was written shows, and nothing else changes.
+    pub(super) fn is_all(&self) -> bool {
+        let cells = |row: &&'a Written| row.cells.iter().map(|(register, cell)| (&row.element, register, cell));
+        let shown = self.changes.iter().map(|change| (&change.element, &change.register, &change.after));
+        shown.eq(self.rest.iter().flat_map(cells))
+    }
+
+    /// How many registers change.
+    pub(super) fn len(&self) -> usize {
+        self.changes.len() + self.arrivals.iter().map(|(_, row)| row.len()).sum::<usize>()
+    }
+
+    /// Takes it to the model that showed before.
+    pub(super) fn patch(&self, model: &mut Model) {
+        let arrivals = self.arrivals.iter().map(|(element, row)| {
+            let cells = row.iter().map(|(register, entry)| (register, entry.cell.as_ref())).collect();
+            change::Row { element, cells }
+        });
+        let mut rows: Vec<change::Row<'_>> = arrivals.collect();
+        rows.extend(self.changes.chunk_by(|a, b| a.element == b.element).map(|changes| {
+            let cells = changes.iter().map(|change| (&change.register, change.after.as_ref())).collect();
+            change::Row { element: &changes[0].element, cells }
+        }));
+        rows.sort_by_key(|row| row.element);
+        change::patch_rows(model, &rows);
+    }
+}
+
+/// The row of an element that was not known, if it shows as it is written and nothing else depends on it but what came with it.
+fn arrival<'a>(old: &Registers, new: &'a Registers, before: &[(&Element, &Row)], element: &Element) -> Option<&'a Row> {
+    if old.row(element).is_some() {
+        return None;
+    }
+    let row = new.row(element)?;
+    let shows = match element {
+        Element::Component(id) => match &row.get(&Register::Here)?.cell {
+            Some(Cell::Place(node, name)) => {
+                row.contains_key(&Register::Type)
+                    && row.iter().all(|(_, entry)| entry.cell.is_some())
+                    && *new.rivals(node, name) == [*id]
+                    && is_node(new, node)
+                    && old.bindings_of(*id).next().is_none()
+            }
+            _ => false,
+        },
+        Element::Binding(id, _, channel) => {
+            row.len() == 1
+                && is_present(row.get(&Register::Here)?)
+                && is_live(new, &Element::Channel(channel.clone()))
+                && (is_among(before, &Element::Component(*id)) || is_shown(new, &Element::Component(*id)))
+        }
+        _ => false,
+    };
+    shows.then_some(row)
+}
+
+/// Whether an element arrived. They come in order, as everything that is written; what does not is looked at once more.
+fn is_among(arrivals: &[(&Element, &Row)], element: &Element) -> bool {
+    arrivals.binary_search_by(|(other, _)| (*other).cmp(element)).is_ok()
 }
 
 /// What changes in the view when `old` becomes `new`, given the registers that were written. Costs what they touch.
@@ -160,21 +251,32 @@ pub(super) fn changes<'a, R: Iterator<Item = &'a Register> + Clone>(
     new: &Registers,
     written: impl Iterator<Item = (&'a Element, R)>,
 ) -> Vec<Change> {
-    let mut affected = Affected { old, new, touched: BTreeMap::new() };
+    changes_but(old, new, written, &[])
+}
+
+/// The same, without what has arrived.
+fn changes_but<'a, R: Iterator<Item = &'a Register> + Clone>(
+    old: &Registers,
+    new: &Registers,
+    written: impl Iterator<Item = (&'a Element, R)>,
+    arrivals: &[(&Element, &Row)],
+) -> Vec<Change> {
+    let mut affected = Affected { old: Sight::of(old), new: Sight::of(new), touched: BTreeMap::new(), arrivals };
     for (element, registers) in written {
         affected.row(element, registers);
     }
+    let Affected { mut old, mut new, touched, .. } = affected;
     let mut changes = Vec::new();
-    for (element, touched) in &affected.touched {
-        compare(old, new, element, touched, &mut changes);
+    for (element, touched) in &touched {
+        compare(&mut old, &mut new, element, touched, &mut changes);
     }
     changes
 }
 
 /// Adds what differs in the view of an element, of those of its registers that were touched.
-fn compare(old: &Registers, new: &Registers, element: &Element, touched: &Touched, changes: &mut Vec<Change>) {
-    let shown = |registers: &Registers| is_shown(registers, element);
-    let (row_of_old, row_of_new) = (old.row(element).filter(|_| shown(old)), new.row(element).filter(|_| shown(new)));
+fn compare(old: &mut Sight<'_>, new: &mut Sight<'_>, element: &Element, touched: &Touched, changes: &mut Vec<Change>) {
+    let (row_of_old, row_of_new) = (old.row(element), new.row(element));
+    let (old, new) = (old.registers, new.registers);
     let mut compare = |register: &Register| {
         let seen = |registers: &Registers, row: Option<&Row>| {
             let cell = held(row?, register)?;
@@ -188,9 +290,11 @@ fn compare(old: &Registers, new: &Registers, element: &Element, touched: &Touche
     match touched {
         Touched::Some(registers) => registers.iter().for_each(compare),
         Touched::All if row_of_old.is_none() => {
-            let rows = row_of_new.into_iter().flat_map(|row| row.keys().map(move |register| (row, register)));
-            let shown = rows.filter_map(|(row, register)| {
-                let cell = held(row, register).filter(|cell| shows(new, element, register, cell))?;
+            let cells = row_of_new.into_iter().flat_map(|row| {
+                row.iter().map(move |(register, entry)| (register, entry.cell.as_ref().or_else(|| held(row, register))))
+            });
+            let shown = cells.filter_map(|(register, cell)| {
+                let cell = cell.filter(|cell| shows(new, element, register, cell))?;
                 Some((register, cell))
             });
             changes.extend(shown.map(|(register, cell)| Change {
@@ -214,11 +318,42 @@ enum Touched {
     All,
 }
 
+/// Registers as they are looked at: whether a component shows is asked for each of its bindings again, so it is remembered.
+struct Sight<'a> {
+    registers: &'a Registers,
+    components: HashMap<ComponentId, bool>,
+}
+
+impl<'a> Sight<'a> {
+    fn of(registers: &'a Registers) -> Sight<'a> {
+        Sight { registers, components: HashMap::new() }
+    }
+
+    fn is_shown(&mut self, element: &Element) -> bool {
+        match element {
+            Element::Component(id) => *self.components.entry(*id).or_insert_with(|| is_shown(self.registers, element)),
+            Element::Binding(id, _, channel) => {
+                is_live(self.registers, element)
+                    && is_live(self.registers, &Element::Channel(channel.clone()))
+                    && self.is_shown(&Element::Component(*id))
+            }
+            _ => is_shown(self.registers, element),
+        }
+    }
+
+    /// The registers of an element that shows.
+    fn row(&mut self, element: &Element) -> Option<&'a Row> {
+        let row = self.registers.row(element)?;
+        self.is_shown(element).then_some(row)
+    }
+}
+
 /// The registers whose visibility may depend on those that were written.
 struct Affected<'a> {
-    old: &'a Registers,
-    new: &'a Registers,
+    old: Sight<'a>,
+    new: Sight<'a>,
     touched: BTreeMap<Element, Touched>,
+    arrivals: &'a [(&'a Element, &'a Row)],
 }
 
 impl Affected<'_> {
@@ -251,7 +386,7 @@ impl Affected<'_> {
     /// A dictionary that may come or go with its values.
     fn dictionary(&mut self, element: &Element, dictionary: &Register) {
         let is_held = |registers: &Registers| registers.get(element, dictionary).is_some_and(is_present);
-        if !is_held(self.old) || !is_held(self.new) {
+        if !is_held(self.old.registers) || !is_held(self.new.registers) {
             self.touch(element, dictionary);
         }
     }
@@ -267,12 +402,13 @@ impl Affected<'_> {
     /// An element that may have come or gone: if it did, all its registers did, and what needs it is looked at as well.
     fn element(&mut self, element: &Element) {
         if matches!(self.touched.get(element), Some(Touched::All))
-            || is_shown(self.old, element) == is_shown(self.new, element)
+            || is_among(self.arrivals, element)
+            || self.old.is_shown(element) == self.new.is_shown(element)
         {
             return;
         }
         self.touched.insert(element.clone(), Touched::All);
-        for registers in [self.old, self.new] {
+        for registers in [self.old.registers, self.new.registers] {
             match element {
                 Element::Node(node) => {
                     for id in registers.placed_on(node) {
@@ -303,10 +439,12 @@ impl Affected<'_> {
 
     /// Who lost or regains a place that a component took or left.
     fn rivals_of(&mut self, id: ComponentId) {
-        for (node, name) in [self.old, self.new].into_iter().filter_map(|registers| place(registers, id)) {
-            for registers in [self.old, self.new] {
-                for rival in registers.rivals(node, name).filter(|rival| *rival != id) {
-                    self.element(&Element::Component(rival));
+        for (node, name) in
+            [self.old.registers, self.new.registers].into_iter().filter_map(|registers| place(registers, id))
+        {
+            for registers in [self.old.registers, self.new.registers] {
+                for rival in registers.rivals(node, name).iter().filter(|rival| **rival != id) {
+                    self.element(&Element::Component(*rival));
                 }
             }
         }
@@ -314,7 +452,7 @@ impl Affected<'_> {
 
     /// The hosts above a node: a cycle through it may have closed or opened.
     fn hosts_of(&mut self, node: &NodeName) {
-        for registers in [self.old, self.new] {
+        for registers in [self.old.registers, self.new.registers] {
             for host in chain(registers, node) {
                 self.touch(&Element::Node(host.clone()), &Register::Host);
             }
@@ -341,10 +479,9 @@ fn is_hollow(registers: &Registers, id: ComponentId) -> bool {
 }
 
 fn place(registers: &Registers, id: ComponentId) -> Option<(&NodeName, &ComponentName)> {
-    if is_hollow(registers, id) {
-        return None;
-    }
-    match &registers.get(&Element::Component(id), &Register::Here)?.cell {
+    let row = registers.row(&Element::Component(id))?;
+    row.get(&Register::Type)?.cell.as_ref()?;
+    match &row.get(&Register::Here)?.cell {
         Some(Cell::Place(node, name)) => Some((node, name)),
         _ => None,
     }
@@ -352,9 +489,15 @@ fn place(registers: &Registers, id: ComponentId) -> Option<(&NodeName, &Componen
 
 /// Who gets a place that several components claim: the one that claimed it last.
 fn winner(registers: &Registers, node: &NodeName, name: &ComponentName) -> Option<ComponentId> {
-    registers
-        .rivals(node, name)
-        .filter(|id| !is_hollow(registers, *id))
+    let rivals = registers.rivals(node, name);
+    let claims = |id: &ComponentId| !is_hollow(registers, *id);
+    if let [only] = rivals {
+        return Some(*only).filter(claims);
+    }
+    rivals
+        .iter()
+        .copied()
+        .filter(claims)
         .max_by_key(|id| (registers.get(&Element::Component(*id), &Register::Here).map(|entry| entry.stamp), *id))
 }
 
