@@ -154,7 +154,7 @@ pub const KEYS: &[Key] = &[
     key(
         "limits.suspect",
         Takes::Duration,
-        "\"1s\"",
+        "\"3s\"",
         "A node that is silent for this long counts as gone; below 500ms a busy machine loses nodes for nothing.",
     ),
     unset(

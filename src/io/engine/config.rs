@@ -33,7 +33,8 @@ pub struct Config {
     /// Default false.
     pub insecure: bool,
     /// After this silence, in milliseconds, a connection counts as broken. Below 500 a busy machine breaks connections for
-    /// nothing; default 1000, so that a peer that is cut off is down within a second.
+    /// nothing; default 3000: a peer that hangs or is cut off is suspected long before, and one that waits for a core on a machine
+    /// with fifty others is not taken for dead.
     pub lease_ms: u64,
 }
 
@@ -48,7 +49,7 @@ impl Default for Config {
             interface: None,
             gossip: true,
             insecure: false,
-            lease_ms: 1000,
+            lease_ms: 3000,
         }
     }
 }

@@ -99,15 +99,21 @@ impl Mesh {
     }
 
     fn tick(&mut self, effects: &mut Vec<Effect>) {
-        for (number, wire) in self.numbered() {
-            self.peers.heard(number, Time(wire.heard.load(Relaxed)), effects);
-        }
+        self.listen(effects);
         let now = self.shared.ticks.now();
         if self.first_moment_until.is_some_and(|until| now >= until) {
             self.first_moment_until = None;
             dispatch::end_first_moment(&self.shared);
         }
         self.peers.tick(now, effects);
+    }
+
+    /// Tells the core what links have brought.
+    fn listen(&mut self, effects: &mut Vec<Effect>) {
+        for (number, wire) in self.numbered() {
+            let (at, slow) = (wire.heard.load(Relaxed), wire.beats_slowly.load(Relaxed));
+            self.peers.heard(number, Time(at), slow, effects);
+        }
     }
 
     fn numbered(&self) -> Vec<(u64, Arc<Wire>)> {
@@ -124,6 +130,11 @@ impl Mesh {
             Told::Refusal(refusal) => self.peers.refused(refusal, effects),
             Told::Left(address) => self.peers.left(now, &address, effects),
             Told::Garbage { who, detail } => self.peers.garbage(&who, detail, effects),
+            Told::Doubt(doubt) => {
+                // What came since the last look counts.
+                self.listen(effects);
+                self.peers.doubted(now, &doubt, effects);
+            }
         }
     }
 
@@ -145,6 +156,15 @@ impl Mesh {
                 }
             }
             Effect::Close { link } => self.close(link),
+            Effect::Pace { link, slow } => {
+                if let Some(wire) = self.wire(link) {
+                    wire.set_pace(slow);
+                }
+            }
+            Effect::Doubt { address, link, doubt } => match codec::encode(&doubt) {
+                Ok(bytes) => self.say(&address, link, Kind::Doubt, &bytes),
+                Err(error) => tracing::error!(%error, "a doubt"),
+            },
             Effect::Announce => {
                 self.shared.services.begin_first_moment();
                 self.first_moment_until = Some(self.shared.ticks.now() + FIRST_MOMENT);

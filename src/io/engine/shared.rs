@@ -20,7 +20,7 @@ use super::{
 use crate::{
     logic::{
         link::{Header, Kind, Limits},
-        peers::{Hello, Refusal},
+        peers::{Doubt, Hello, Refusal},
     },
     words::NodeName,
 };
@@ -39,6 +39,7 @@ pub(super) enum Told {
     Refusal(Refusal),
     Left(Address),
     Garbage { who: String, detail: String },
+    Doubt(Doubt),
 }
 
 /// Whether we belong to the group yet.
@@ -175,6 +176,10 @@ impl Shared {
             },
             Kind::Bye => match codec::decode::<String>(&payload, HELLO_MAX_BYTES) {
                 Ok(address) => self.tell(Told::Left(Address(address.into()))),
+                Err(error) => self.garbage("somebody unknown", error.to_string()),
+            },
+            Kind::Doubt => match codec::decode(&payload, HELLO_MAX_BYTES) {
+                Ok(doubt) => self.tell(Told::Doubt(doubt)),
                 Err(error) => self.garbage("somebody unknown", error.to_string()),
             },
             Kind::Ack | Kind::Data(_) | Kind::Probe(_) | Kind::Answer(_) | Kind::Want(_) => {

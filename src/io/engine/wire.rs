@@ -52,6 +52,8 @@ pub(super) struct Wire {
     pub(super) up: AtomicBool,
     /// When the last frame came, for the view of who is alive.
     pub(super) heard: AtomicU64,
+    /// Signs of life come at the slower pace.
+    pub(super) beats_slowly: AtomicBool,
     pub(super) received: AtomicU64,
     /// What came and is on its way to the services. Locked before `state`.
     pub(super) arrivals: Mutex<Arrivals>,
@@ -106,6 +108,7 @@ impl Wire {
             address,
             up: AtomicBool::new(false),
             heard: AtomicU64::new(0),
+            beats_slowly: AtomicBool::new(false),
             received: AtomicU64::new(0),
             ticks,
             arrivals: Mutex::default(),
@@ -231,10 +234,18 @@ impl Wire {
         let is_ours = state.link.receive(now, header, payload, ready);
         if is_ours {
             self.heard.store(now.0, Relaxed);
+            self.beats_slowly.store(state.link.hears_slowly(), Relaxed);
         }
         let n_resets = state.link.n_resets();
         self.wake_if_earlier(state);
         (is_ours, n_resets)
+    }
+
+    /// Signs of life go to the peer at the slower pace, or at full pace.
+    pub(super) fn set_pace(&self, slow: bool) {
+        let mut state = self.lock();
+        state.link.set_pace(slow);
+        self.wake_if_earlier(state);
     }
 
     /// So many bytes of payload were dealt with.

@@ -154,10 +154,15 @@ impl Board {
 
     /// Whether everyone who is there knows the same as this node and runs it.
     pub fn has_converged(&self, model: &Model, digest: StateDigest) -> bool {
-        self.members(model, digest)
-            .iter()
-            .filter(|member| member.presence == Presence::Up)
-            .all(|member| member.in_step && member.status.as_ref().is_some_and(|status| status.digest == Some(digest)))
+        let runs_it = |node: &NodeName| {
+            let (knows, status) = match *node == self.mine.node {
+                true => (true, Some(&self.mine)),
+                false => (self.up.get(node) == Some(&Some(digest)), self.statuses.get(node)),
+            };
+            knows && status.is_some_and(|status| status.digest == Some(digest))
+        };
+        let attached = model.nodes.iter().filter(|(_, node)| node.groups.contains(&self.group));
+        attached.map(|(name, _)| name).filter(|name| self.is_up(name)).all(runs_it)
     }
 
     /// Whether more than half of the attached nodes, this one among them, know the same.

@@ -63,6 +63,18 @@ pub struct Heartbeat {
 }
 
 impl GroupMessage {
+    /// Whether both are one message on its way to several: what was encoded for the one goes to the other as well.
+    pub fn is_same(&self, other: &GroupMessage) -> bool {
+        match (self, other) {
+            (GroupMessage::Delta { revision: a, writes: x }, GroupMessage::Delta { revision: b, writes: y }) => {
+                Arc::ptr_eq(a, b) && Arc::ptr_eq(x, y)
+            }
+            (GroupMessage::Heartbeat(a), GroupMessage::Heartbeat(b)) => a == b,
+            (GroupMessage::Status(a), GroupMessage::Status(b)) => a == b,
+            _ => false,
+        }
+    }
+
     /// Whether it may be large and so must not stand in the way of others.
     pub fn is_bulk(&self) -> bool {
         match self {

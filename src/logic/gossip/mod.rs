@@ -27,6 +27,8 @@ mod view;
 mod history_laws;
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod many;
 
 pub use board::Board;
 pub use full::{Full, Record};

@@ -3,7 +3,11 @@
 //! A push goes to all at once. Heartbeats carry a digest; who sees another digest twice asks, and gets what it misses. A member
 //! that starts asks before anything else, and is *synced* when someone has answered, or when nobody is there.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     Adoption, Answer, Board, Conflict, Full, GroupMessage, Heartbeat, Learned, Push, PushRefused, Pushed, Replica,
@@ -40,6 +44,13 @@ impl Default for Timing {
 
 /// An asked member that has not answered for so many heartbeats is asked again.
 const ASK_AGAIN_HEARTBEATS: u32 = 4;
+
+/// So many members hear from this node with one heartbeat, of more the others with the next ones: who missed something hears of it
+/// from as many. Fifty members that all tell each other four times a second would keep a core busy.
+const HEARD_MAX: usize = 16;
+
+/// So many members are asked at once by one that starts: the first answer will do, but some may be as new.
+const JOIN_ASKS_MAX: usize = 3;
 
 /// Removals are forgotten in steps of this part of the horizon, so that members rarely differ in it.
 const FLOOR_STEPS: u64 = 24;
@@ -105,6 +116,10 @@ pub struct Protocol {
     next_heartbeat: Time,
     synced: bool,
     told_converged: Option<StateDigest>,
+    /// The version of what this node said about itself to all.
+    told_status: u64,
+    /// Who hears from this node with the next heartbeat, by place among the members.
+    next_heard: usize,
 }
 
 impl Protocol {
@@ -122,6 +137,8 @@ impl Protocol {
             next_heartbeat: now,
             synced: false,
             told_converged: None,
+            told_status: 0,
+            next_heard: 0,
         }
     }
 
@@ -190,7 +207,7 @@ impl Protocol {
         }
         self.peers.insert(node.clone(), Peer::default());
         effects.push(Effect::Tell(News::Up(node.clone())));
-        effects.push(Effect::Send(node.clone(), GroupMessage::Status(Box::new(self.board.mine().clone()))));
+        effects.push(Effect::Send(node.clone(), self.status()));
         // What our clock shows comes before anything that it has stamped.
         effects.push(Effect::Send(node.clone(), GroupMessage::Heartbeat(self.heartbeat(now, node))));
         self.ask(now, node, effects);
@@ -212,18 +229,25 @@ impl Protocol {
         let within = revisions.filter(|revision| Some(revision.stamp) <= upto);
         let answered = self.board.adopted(target, adoption, within);
         let me = self.board.mine().node.clone();
+        // Who pushed waits for the answer; the others hear it with a heartbeat, together with whatever follows.
+        let authors: BTreeSet<&NodeName> = answered.iter().map(|id| &id.origin).filter(|node| **node != me).collect();
+        for author in authors.into_iter().filter(|node| self.board.is_up(node)) {
+            effects.push(Effect::Send(author.clone(), self.status()));
+        }
         effects.extend(
             answered.into_iter().map(|id| Effect::Tell(News::Answered(me.clone(), id, adoption.clone().bounded()))),
         );
-        effects.push(Effect::SendAll(GroupMessage::Status(Box::new(self.board.mine().clone()))));
         self.converged(effects);
     }
 
-    /// What runs on this node.
-    pub fn report(&mut self, report: Report, effects: &mut Vec<Effect>) {
-        if self.board.report(report) {
-            effects.push(Effect::SendAll(GroupMessage::Status(Box::new(self.board.mine().clone()))));
-        }
+    /// What runs on this node. Told with a heartbeat.
+    pub fn report(&mut self, report: Report) {
+        self.board.report(report);
+    }
+
+    /// What this node says about itself.
+    fn status(&self) -> GroupMessage {
+        GroupMessage::Status(Box::new(self.board.mine().clone()))
     }
 
     /// When [`Protocol::tick`] wants to be called next.
@@ -238,9 +262,18 @@ impl Protocol {
         }
         self.next_heartbeat = now + self.timing.heartbeat;
         let peers: Vec<NodeName> = self.board.peers().cloned().collect();
-        for node in &peers {
+        if self.next_heard >= peers.len() {
+            self.next_heard = 0;
+        }
+        // Once in each round.
+        if self.next_heard == 0 && self.told_status != self.board.mine().version {
+            self.told_status = self.board.mine().version;
+            effects.push(Effect::SendAll(self.status()));
+        }
+        for node in peers.iter().skip(self.next_heard).take(HEARD_MAX) {
             effects.push(Effect::Send(node.clone(), GroupMessage::Heartbeat(self.heartbeat(now, node))));
         }
+        self.next_heard += HEARD_MAX;
         // First: what is told when this member is synced is what it knows then.
         self.forget_removals(self.clocks.to_stamp(now), effects);
         if !self.synced {
@@ -261,7 +294,7 @@ impl Protocol {
             revision: self.replica.history().latest().map(|revision| revision.id.clone()),
             clock: now,
             incarnation: self.board.mine().incarnation,
-            status: self.board.mine().version,
+            status: self.told_status,
             wants_status: self
                 .peers
                 .get(to)
@@ -326,7 +359,7 @@ impl Protocol {
         }
         self.board.knows(from, heartbeat.digest);
         if heartbeat.wants_status {
-            effects.push(Effect::Send(from.clone(), GroupMessage::Status(Box::new(self.board.mine().clone()))));
+            effects.push(Effect::Send(from.clone(), self.status()));
         }
         if heartbeat.floor > self.replica.registers().floor()
             && self.replica.digest_at(heartbeat.floor) == heartbeat.digest
@@ -350,9 +383,11 @@ impl Protocol {
     }
 
     fn ask(&mut self, now: Time, node: &NodeName, effects: &mut Vec<Effect>) {
-        let Some(peer) = self.peers.get_mut(node) else { return };
         let patience = self.timing.heartbeat * ASK_AGAIN_HEARTBEATS;
-        if peer.asked.is_some_and(|asked| now.since(asked) < patience && asked <= now) {
+        let is_asked = |peer: &Peer| peer.asked.is_some_and(|asked| now.since(asked) < patience && asked <= now);
+        let n_asked = if self.synced { 0 } else { self.peers.values().filter(|peer| is_asked(peer)).count() };
+        let Some(peer) = self.peers.get_mut(node).filter(|peer| !is_asked(peer)) else { return };
+        if n_asked >= JOIN_ASKS_MAX {
             return;
         }
         peer.asked = Some(now);
@@ -371,11 +406,13 @@ impl Protocol {
     ) -> bool {
         let before = self.replica.digest();
         let (mut learned, result) = self.replica.learn(self.clocks.to_judge(now), deltas);
-        if !learned.deltas.is_empty() {
-            effects.push(Effect::Keep(std::mem::take(&mut learned.deltas)));
-        }
+        let new = std::mem::take(&mut learned.deltas);
         let gap = learned.gap;
         self.learned(before, learned, effects);
+        // The node is at work already while this is written: who sent it has it on disk, so nothing waits for ours.
+        if !new.is_empty() {
+            effects.push(Effect::Keep(new));
+        }
         if let Err(error) = result {
             self.warn(from, error, effects);
             return false;

@@ -19,7 +19,7 @@ pub enum Kind {
     Refuse,
     /// The sender leaves.
     Bye,
-    /// Acknowledgements alone, or a heartbeat.
+    /// Acknowledgements alone, or a sign of life; `seq` is 1 when those come at the slower pace.
     Ack,
     /// Messages of a lane; `seq` is the frame's number on the lane.
     Data(Lane),
@@ -29,10 +29,12 @@ pub enum Kind {
     Answer(Lane),
     /// Frames of a lane are missing: from `seq` to the number in the payload (exclusive).
     Want(Lane),
+    /// Somebody is silent.
+    Doubt,
 }
 
 impl Kind {
-    const TABLE: [Kind; 12] = [
+    const TABLE: [Kind; 13] = [
         Kind::Hello,
         Kind::Refuse,
         Kind::Bye,
@@ -45,6 +47,7 @@ impl Kind {
         Kind::Answer(Lane::Bulk),
         Kind::Want(Lane::Control),
         Kind::Want(Lane::Bulk),
+        Kind::Doubt,
     ];
 
     fn code(self) -> u8 {
@@ -57,6 +60,7 @@ impl Kind {
             Kind::Probe(lane) => 6 + lane as u8,
             Kind::Answer(lane) => 8 + lane as u8,
             Kind::Want(lane) => 10 + lane as u8,
+            Kind::Doubt => 12,
         }
     }
 }
@@ -152,7 +156,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_head_that_is_written_is_read(kind in 0usize..12, hurry in any::<bool>(), numbers in any::<[u64; 7]>()) {
+        fn a_head_that_is_written_is_read(kind in 0usize..13, hurry in any::<bool>(), numbers in any::<[u64; 7]>()) {
             let [from, to, seq, a, b, c, d] = numbers;
             let header = Header { kind: Kind::TABLE[kind], hurry, from, to, seq, acks: [a, b], grants: [c, d] };
             let mut frame = [0; Header::LEN];

@@ -61,6 +61,8 @@ pub struct Limits {
     pub probe_max: Duration,
     /// A link that has nothing to say says so this often: several times in `Times::suspect` of the view of who is alive.
     pub heartbeat: Duration,
+    /// The same for peers that need not watch closely.
+    pub heartbeat_slow: Duration,
 }
 
 impl Default for Limits {
@@ -72,6 +74,7 @@ impl Default for Limits {
             probe_min: Duration::from_millis(100),
             probe_max: Duration::from_secs(1),
             heartbeat: Duration::from_millis(200),
+            heartbeat_slow: Duration::from_millis(700),
         }
     }
 }
@@ -101,6 +104,11 @@ pub struct Link {
     into: [Incoming; 2],
     answers: Vec<(Lane, u64)>,
     last_sent: Time,
+    /// Signs of life go at the slower pace; the peer has not been told yet.
+    slow: bool,
+    pace_is_news: bool,
+    /// The peer's come at the slower pace.
+    theirs_slow: bool,
     counts: Counts,
     n_resets: u64,
 }
@@ -116,6 +124,9 @@ impl Link {
             into: Lane::ALL.map(|lane| Incoming::new(limits.window_bytes[lane.idx()])),
             answers: Vec::new(),
             last_sent: now,
+            slow: false,
+            pace_is_news: false,
+            theirs_slow: false,
             counts: Counts::default(),
             n_resets: 0,
         }
@@ -230,10 +241,26 @@ impl Link {
             }
         }
         let ack_due = self.into.iter().any(|into| into.ack_due(now));
-        if ack_due || now >= self.last_sent + self.limits.heartbeat {
-            return Some(self.bare(Kind::Ack, theirs, 0, now));
+        if ack_due || self.pace_is_news || now >= self.last_sent + self.heartbeat() {
+            self.pace_is_news = false;
+            return Some(self.bare(Kind::Ack, theirs, u64::from(self.slow), now));
         }
         None
+    }
+
+    /// Gives signs of life at the slower pace from now on, or at full pace; the peer is told at once, before it misses any.
+    pub fn set_pace(&mut self, slow: bool) {
+        self.pace_is_news |= slow != self.slow;
+        self.slow = slow;
+    }
+
+    /// Whether the peer gives them at the slower pace.
+    pub fn hears_slowly(&self) -> bool {
+        self.theirs_slow
+    }
+
+    fn heartbeat(&self) -> Duration {
+        if self.slow { self.limits.heartbeat_slow } else { self.limits.heartbeat }
     }
 
     /// Whether nothing is under way or waiting on a lane, but what was pushed just now.
@@ -263,12 +290,12 @@ impl Link {
         if self.theirs.is_none() {
             return Time::NEVER;
         }
-        if !self.answers.is_empty() {
+        if !self.answers.is_empty() || self.pace_is_news {
             return Time(0);
         }
         let out = self.out.iter().map(Outgoing::deadline);
         let into = self.into.iter().map(Incoming::deadline);
-        out.chain(into).min().unwrap_or(Time::NEVER).min(self.last_sent + self.limits.heartbeat)
+        out.chain(into).min().unwrap_or(Time::NEVER).min(self.last_sent + self.heartbeat())
     }
 
     /// Takes a frame that came. Payloads that are now in order are appended to `ready`, each to be read by the lane's
@@ -299,7 +326,8 @@ impl Link {
                     self.out[lane.idx()].wanted(now, header.seq, u64::from_le_bytes(until));
                 }
             }
-            Kind::Ack | Kind::Hello | Kind::Refuse | Kind::Bye => {}
+            Kind::Ack => self.theirs_slow = header.seq == 1,
+            Kind::Hello | Kind::Refuse | Kind::Bye | Kind::Doubt => {}
         }
         true
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Address, Peer, PeerEvent};
+use super::{Address, Doubt, Peer, PeerEvent};
 
 /// The times of membership.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,11 @@ pub struct Times {
     /// Silence after which a peer is suspected: three heartbeats of the link may be missed, and with a heartbeat's age and a look
     /// every 50 ms it comes within the promised second, on a loaded machine too (`docs/failure-detection.md` has the figures).
     pub suspect: Duration,
+    /// The same for a peer that gives signs of life at the slower pace, because others watch it.
+    pub suspect_slow: Duration,
+    /// How many peers watch a node: they get its signs of life at full pace. One that does not hang itself will do; with more, those
+    /// that start, end or hang at the same time leave some.
+    pub watchers: usize,
     /// Silence after which a peer is down although the network still shows it.
     pub silent: Duration,
     /// The first repetition of a greeting; later ones come after longer pauses, up to `greet_max`.
@@ -32,6 +37,8 @@ impl Default for Times {
             settle: Duration::from_millis(200),
             rival: Duration::from_millis(1500),
             suspect: Duration::from_millis(700),
+            suspect_slow: Duration::from_millis(1500),
+            watchers: 8,
             silent: Duration::from_secs(10),
             greet: Duration::from_millis(200),
             greet_max: Duration::from_secs(2),
@@ -111,6 +118,22 @@ pub enum Effect {
     Close {
         /// Our number.
         link: u64,
+    },
+    /// Give signs of life at the slower pace on a link, or at full pace.
+    Pace {
+        /// Our number.
+        link: u64,
+        /// At the slower one.
+        slow: bool,
+    },
+    /// Tell a peer that somebody whom this node watches is silent.
+    Doubt {
+        /// Whom to tell.
+        address: Address,
+        /// Our number of the link to it.
+        link: u64,
+        /// What.
+        doubt: Doubt,
     },
     /// Make us visible: our name is free.
     Announce,

@@ -223,7 +223,7 @@ fn a_hung_peer_is_suspected_within_a_second_and_trusted_when_it_goes_on() {
     }
     assert_eq!(told(&effects), [PeerEvent::Suspected(peer.clone())]);
     effects.clear();
-    a.heard(1, at_ms(1290), &mut effects);
+    a.heard(1, at_ms(1290), false, &mut effects);
     assert_eq!(told(&effects), [PeerEvent::Trusted(peer.clone())]);
     effects.clear();
     for ms in (1300..13_000).step_by(50) {
@@ -253,7 +253,7 @@ fn a_tick_that_is_late_does_not_put_off_a_suspicion() {
     let mut effects = Vec::new();
     a.tick(at_ms(350), &mut effects);
     // Frames are taken while the tick is late; then the peer hangs.
-    a.heard(1, at_ms(1290), &mut effects);
+    a.heard(1, at_ms(1290), false, &mut effects);
     for ms in (1300..2100).step_by(50) {
         a.tick(at_ms(ms), &mut effects);
     }
@@ -304,7 +304,7 @@ proptest! {
                 a.tick(at_ms(ticked), &mut effects);
                 ticked += tick;
             }
-            a.heard(1, at_ms(next), &mut effects);
+            a.heard(1, at_ms(next), false, &mut effects);
             now = next;
         }
         prop_assert!(told(&effects).is_empty(), "{:?}", told(&effects));
@@ -329,7 +329,7 @@ proptest! {
             }
             for (idx, node) in nodes.iter_mut().enumerate().filter(|_| ms % 50 == 0) {
                 let mut effects = Vec::new();
-                for link in 0..10 { node.heard(link, at_ms(ms), &mut effects); }
+                for link in 0..10 { node.heard(link, at_ms(ms), false, &mut effects); }
                 node.tick(at_ms(ms), &mut effects);
                 wishes.push((idx, effects));
             }

@@ -7,9 +7,12 @@
 
 mod effect;
 mod peer;
+mod watch;
 
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod many;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,11 +21,12 @@ use std::{
 
 pub use effect::{Effect, Hello, Refusal, Times};
 pub use peer::{Address, DownReason, Peer, PeerEvent, RefuseReason, Role, Sighting};
+pub use watch::Doubt;
 
 use crate::words::Time;
 
 /// The wire protocol. Two nodes of different protocols refuse each other with the reason; raise it when frames change.
-pub const PROTOCOL: u16 = 2;
+pub const PROTOCOL: u16 = 3;
 
 /// Strangers remembered so that each is told of once; beyond it the memory starts afresh, and somebody may be told of again.
 const REFUSED_MAX: usize = 1024;
@@ -66,8 +70,19 @@ struct Entry {
     link: u64,
     theirs: Option<u64>,
     heard: Time,
+    /// It gives signs of life at the slower pace.
+    beats_slowly: bool,
+    /// It is given them at the slower pace.
+    hears_slowly: bool,
     greet_at: Time,
     greet_pause: Duration,
+}
+
+impl Entry {
+    fn suspect(&mut self, effects: &mut Vec<Effect>) {
+        self.state = State::Up { suspected: true };
+        effects.push(Effect::Tell(PeerEvent::Suspected(self.peer.clone())));
+    }
 }
 
 /// Everybody we know of.
@@ -190,9 +205,10 @@ impl Peers {
         self.down(now, address, DownReason::Left, effects);
     }
 
-    /// A frame came over a link, at this time: a sign of life.
-    pub fn heard(&mut self, link: u64, at: Time, effects: &mut Vec<Effect>) {
+    /// A frame came over a link, at this time: a sign of life. The peer gives them at the slower pace, or not.
+    pub fn heard(&mut self, link: u64, at: Time, slow: bool, effects: &mut Vec<Effect>) {
         let Some(entry) = self.entries.values_mut().find(|entry| entry.link == link) else { return };
+        entry.beats_slowly = slow;
         if at <= entry.heard {
             return;
         }
@@ -225,6 +241,7 @@ impl Peers {
         for address in self.entries.keys().cloned().collect::<Vec<_>>() {
             self.tick_entry(now, &address, effects);
         }
+        self.choose_watchers(effects);
     }
 
     fn tick_joining(&mut self, now: Time, effects: &mut Vec<Effect>) {
@@ -247,13 +264,15 @@ impl Peers {
     fn tick_entry(&mut self, now: Time, address: &Address, effects: &mut Vec<Effect>) {
         let Some(entry) = self.entries.get_mut(address) else { return };
         let silence = now.since(entry.heard);
+        let suspect = if entry.beats_slowly { self.times.suspect_slow } else { self.times.suspect };
         match entry.state {
             State::Up { .. } if silence > self.times.silent => {
                 return self.down(now, address, DownReason::Unreachable, effects);
             }
-            State::Up { suspected: false } if silence > self.times.suspect => {
-                entry.state = State::Up { suspected: true };
-                effects.push(Effect::Tell(PeerEvent::Suspected(entry.peer.clone())));
+            State::Up { suspected: false } if silence > suspect => {
+                entry.suspect(effects);
+                self.tell_doubt(now, address, effects);
+                return;
             }
             State::Down { since } if !entry.visible && now.since(since) > self.times.keep => {
                 return self.forget(address, effects);
@@ -322,6 +341,8 @@ impl Peers {
                 link,
                 theirs: None,
                 heard: now,
+                beats_slowly: false,
+                hears_slowly: false,
                 greet_at: now,
                 greet_pause: times.greet,
             }

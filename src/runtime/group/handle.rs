@@ -207,11 +207,9 @@ impl GroupHandle {
         }
     }
 
-    /// Says what runs on this node; spreads when it is news.
+    /// Says what runs on this node; spreads with a heartbeat when it is news.
     pub fn set_report(&self, report: Report) {
-        self.addr.do_send(Call(Box::new(move |group, ctx| {
-            group.tell(ctx, |protocol, _, effects| protocol.report(report, effects));
-        })));
+        self.addr.do_send(Call(Box::new(move |group, _| group.protocol.report(report))));
     }
 
     /// Keeps everything anew and gives the node its target again: what failed for want of room may work now.

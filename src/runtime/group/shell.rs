@@ -242,9 +242,10 @@ impl GroupActor {
 
     fn obey(&mut self, effects: Vec<Effect>, ctx: &mut Context<GroupActor>) {
         let mut effects = std::collections::VecDeque::from(effects);
+        let mut encoded = None;
         while let Some(effect) = effects.pop_front() {
             match effect {
-                Effect::Send(to, message) => self.send(&to, &message),
+                Effect::Send(to, message) => self.send(&to, message, &mut encoded),
                 Effect::SendAll(message) => {
                     let mut more = Vec::new();
                     self.with_strategy(&mut more, |strategy, ctx| strategy.spread(message, ctx));
@@ -292,7 +293,8 @@ impl GroupActor {
         }
     }
 
-    fn send(&mut self, to: &NodeName, message: &GroupMessage) {
+    /// Sends a message. What goes to many is encoded once.
+    fn send(&mut self, to: &NodeName, message: GroupMessage, encoded: &mut Option<(GroupMessage, Bytes)>) {
         let by_itself = matches!(message, GroupMessage::Heartbeat(_) | GroupMessage::Ask { .. });
         if by_itself {
             let talks = self.with_strategy(&mut Vec::new(), |strategy, ctx| strategy.talks_to(to, ctx));
@@ -301,10 +303,14 @@ impl GroupActor {
             }
         }
         let lane = if message.is_bulk() { Lane::Bulk } else { Lane::Control };
-        match codec::encode(message) {
-            Ok(body) => self.seat.wire.tell(to, lane, body.into()),
-            Err(error) => tracing::error!(%to, %error, "a group's message has no form on the wire"),
-        }
+        let body = match encoded {
+            Some((known, body)) if known.is_same(&message) => body.clone(),
+            _ => match codec::encode(&message) {
+                Ok(body) => encoded.insert((message, body.into())).1.clone(),
+                Err(error) => return tracing::error!(%to, %error, "a group's message has no form on the wire"),
+            },
+        };
+        self.seat.wire.tell(to, lane, body);
     }
 
     fn keep(&mut self, record: Record) {

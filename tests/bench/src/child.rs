@@ -40,6 +40,8 @@ impl Process {
     /// Starts any command whose lines are to be read.
     pub(crate) fn start(mut command: Command) -> Result<Process> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        // Where a developer asks for backtraces, errors that the network deals with quietly would cost more than messages.
+        command.env("RUST_LIB_BACKTRACE", "0");
         let mut child = command.spawn().with_context(|| format!("cannot start {:?}", command.get_program()))?;
         let stdin = child.stdin.take();
         let stdout = child.stdout.take().context("its output was asked for")?;
@@ -55,6 +57,18 @@ impl Process {
     pub(crate) fn pid(&self) -> Result<rustix::process::Pid> {
         i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw).context("a process has a number")
     }
+}
+
+/// The processor time that these processes and this one have taken so far. Threads that have ended count no more.
+pub(crate) fn processor_time(others: &[Process]) -> Duration {
+    let own = std::process::id();
+    let of_thread = |task: std::io::Result<std::fs::DirEntry>| -> Option<u64> {
+        let spent = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+        spent.split_whitespace().next()?.parse().ok()
+    };
+    let pids = others.iter().map(|other| other.child.id()).chain([own]);
+    let tasks = pids.filter_map(|pid| std::fs::read_dir(format!("/proc/{pid}/task")).ok()).flatten();
+    Duration::from_nanos(tasks.filter_map(of_thread).sum())
 }
 
 impl Drop for Process {

@@ -52,7 +52,13 @@ type Samples = BTreeMap<&'static str, Result<BTreeMap<String, Vec<f64>>, String>
 
 /// The verb.
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
-    let rows = chosen(&args.only)?;
+    let rows = match chosen(&args.only) {
+        Ok(rows) => rows,
+        Err(unknown) => {
+            eprintln!("enact-bench: {unknown}");
+            return Ok(ExitCode::from(2));
+        }
+    };
     if args.list {
         table::list(&rows);
         return Ok(ExitCode::SUCCESS);

@@ -11,7 +11,7 @@ use enact::{
     Binary,
     io::{clock::Stopwatch, engine},
     logic::{
-        gossip::{Adoption, Outcome, Presence, Push},
+        gossip::{Adoption, Member, Outcome, Presence, Push},
         plan::Limits,
         restart::{PROBATION, Policy},
     },
@@ -130,6 +130,25 @@ impl Host {
                 bail!("{n_adopted} of {n_nodes} nodes adopted the push; {} answered; {other:?}", outcomes.len());
             }
             Ok((elapsed, elapsed - pushed_after))
+        })
+    }
+
+    /// Waits until everybody knows what this node knows, and runs it.
+    pub(crate) fn settle(&self) -> Result<()> {
+        self.runtime.block_on(async {
+            let watch = Stopwatch::start();
+            loop {
+                let (digest, members) = (self.group.current().digest, self.group.members().await?);
+                let runs_it =
+                    |member: &Member| member.status.as_ref().is_some_and(|status| status.digest == Some(digest));
+                if members.iter().all(|member| member.in_step && runs_it(member)) {
+                    return Ok(());
+                }
+                if watch.elapsed() > PATIENCE {
+                    bail!("the nodes do not agree");
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
         })
     }
 

@@ -1,5 +1,7 @@
 //! A push to many nodes: from the call to the last one's answer that it runs.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use enact::{
     io::engine,
@@ -8,7 +10,7 @@ use enact::{
 };
 
 use crate::{
-    child::Process,
+    child::{Process, processor_time},
     draft::Draft,
     host::{self, Host},
     peers::floor,
@@ -54,7 +56,7 @@ pub(crate) static ROWS: &[Row] = &[
 struct Fleet {
     host: Host,
     nodes: Vec<NodeName>,
-    _others: Vec<Process>,
+    others: Vec<Process>,
 }
 
 impl Fleet {
@@ -71,9 +73,11 @@ impl Fleet {
         for other in &others {
             other.word()?;
         }
+        eprintln!("push: {n_nodes} nodes are up");
         host.gather(n_nodes as usize)?;
+        eprintln!("push: they know each other and one model");
         let nodes: Result<Vec<NodeName>> = (0..n_nodes).map(|nth| Ok(NodeName::parse(&name(nth))?)).collect();
-        Ok(Fleet { host, nodes: nodes?, _others: others })
+        Ok(Fleet { host, nodes: nodes?, others })
     }
 
     /// The model with so many elements more, two thirds instances, one third bindings, the same part on each node: devices with
@@ -97,8 +101,20 @@ impl Fleet {
         draft.done()
     }
 
-    fn push(&self, wanted: Model) -> Result<std::time::Duration> {
+    fn push(&self, wanted: Model) -> Result<Duration> {
         self.host.push(wanted, self.nodes.len())
+    }
+
+    /// Pushes to nodes that have nothing else to do. Gives the time, and what processors spent on it meanwhile, in milliseconds.
+    fn push_alone(&self, what: &str, wanted: Model) -> Result<(f64, f64)> {
+        self.host.settle()?;
+        let before = processor_time(&self.others);
+        let elapsed = self.push(wanted)?.as_secs_f64() * 1e3;
+        let spent = (processor_time(&self.others) - before).as_secs_f64() * 1e3;
+        self.host.settle()?;
+        let whole = (processor_time(&self.others) - before).as_secs_f64() * 1e3;
+        eprintln!("push: {what}: {elapsed:.1} ms, {spent:.0} ms of processors, {whole:.0} until all know all");
+        Ok((elapsed, spent))
     }
 }
 
@@ -109,13 +125,16 @@ fn push(n_nodes: u64) -> Result<Sample> {
     fleet.push(fleet.with_elements(bare.clone(), SMALL, 0)?)?;
     fleet.push(bare.clone())?;
     let mut sample = Sample::new();
-    for (figure, n, salt) in [("small", SMALL, 1), ("large", LARGE, 2)] {
+    for (figure, spent, n, salt) in [("small", "small_processors", SMALL, 1), ("large", "large_processors", LARGE, 2)] {
         let wanted = fleet.with_elements(bare.clone(), n, salt)?;
-        sample.insert(figure, fleet.push(wanted)?.as_secs_f64() * 1e3);
+        let (elapsed_ms, spent_ms) = fleet.push_alone(figure, wanted)?;
+        sample.insert(figure, elapsed_ms);
+        sample.insert(spent, spent_ms);
         if figure == "small" {
             fleet.push(bare.clone())?;
         }
     }
+    let before = processor_time(&fleet.others);
     let mut latencies = Latencies::of(N_CHANGES);
     for nth in 0..N_CHANGES {
         let node = &fleet.nodes[(nth as usize * 7) % fleet.nodes.len()];
@@ -126,6 +145,8 @@ fn push(n_nodes: u64) -> Result<Sample> {
         wanted.apply(&[edit])?;
         latencies.note(fleet.push(wanted)?);
     }
+    let spent = processor_time(&fleet.others) - before;
+    sample.insert("attribute_processors", spent.as_secs_f64() * 1e3 / N_CHANGES as f64);
     let attribute = latencies.in_ms();
     ensure!(attribute.contains_key("ms"), "changes were pushed");
     sample.insert("attribute", attribute["ms"]);

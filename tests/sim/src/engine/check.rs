@@ -1,5 +1,7 @@
 //! The invariants of the world of engines.
 
+use std::time::Duration;
+
 use enact::logic::{
     link::{FRAME_MAX_BYTES, Lane},
     peers::{DownReason, Peer},
@@ -54,7 +56,10 @@ impl World<'_> {
             );
             if !view.is_suspected {
                 // A tick that is late, but not so late that it counts as sleep, adds to it.
-                let bound = self.times.suspect.as_micros() as u64 * 3 / 2 + 4 * TICK_MS * MS;
+                let link = process.wire_to(address).and_then(|link| process.wires.get(&link));
+                let is_slow = link.is_some_and(|wire| wire.link.hears_slowly());
+                let suspect = if is_slow { self.times.suspect_slow } else { self.times.suspect };
+                let bound = suspect.as_micros() as u64 * 3 / 2 + 4 * TICK_MS * MS;
                 hold!(
                     silence <= bound || awake <= bound,
                     "who is silent for some time is suspected",
@@ -79,8 +84,10 @@ impl World<'_> {
     pub(super) fn check_suspected(&mut self, at: usize, peer: &Peer) -> Checked {
         let (now, suspect) = (self.time(at), self.times.suspect);
         let silence = now.since(self.view(at, &peer.name, peer.incarnation).heard);
+        // Who is told of it by a watcher may have heard a little later than that one.
+        let sooner = Duration::from_millis(if self.is_told_of_silence { 300 } else { 0 });
         hold!(
-            silence > suspect,
+            silence + sooner > suspect,
             "nobody is suspected while signs of life arrive",
             "#{at} suspects {peer:?} after {silence:?}"
         );

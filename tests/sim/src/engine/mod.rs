@@ -16,7 +16,7 @@ use bytes::Bytes;
 use enact::{
     logic::{
         link::{FRAME_MAX_BYTES, Lane, Limits},
-        peers::{Address, Effect, Hello, PeerEvent, Refusal, Times},
+        peers::{Address, Doubt, Effect, Hello, PeerEvent, Refusal, Times},
     },
     words::{Name, NodeName, Time},
 };
@@ -53,6 +53,7 @@ enum Packet {
     Hello(Hello),
     Refusal(Refusal),
     Bye(Address),
+    Doubt(Doubt),
 }
 
 enum Event {
@@ -85,6 +86,8 @@ struct World<'t> {
     cut_since: BTreeMap<(usize, usize), Micros>,
     ledger: Ledger,
     is_calm: bool,
+    /// What is told now is what another says of somebody.
+    is_told_of_silence: bool,
     /// How slow services are, in microseconds for each frame.
     slow_max: Micros,
 }
@@ -115,6 +118,8 @@ impl World<'_> {
             silent: Duration::from_millis(2_000),
             greet_max: Duration::from_millis(800),
             keep,
+            // In some worlds a few watch each; in small groups of the product all do.
+            watchers: if chance.percent(50) { 1 } else { Times::default().watchers },
             ..Times::default()
         };
         let small =
@@ -132,6 +137,7 @@ impl World<'_> {
             cut_since: BTreeMap::new(),
             ledger: Ledger::default(),
             is_calm: false,
+            is_told_of_silence: false,
             slow_max: if chance.percent(30) { chance.below(40 * MS) } else { MS },
             chance,
         }
@@ -264,6 +270,13 @@ impl World<'_> {
                         self.ledger.lost(at, to, n_lost);
                     }
                 }
+                Effect::Pace { link, slow } => {
+                    if let Some(wire) = self.processes[at].wires.get_mut(&link) {
+                        wire.link.set_pace(slow);
+                    }
+                    self.flush(at, link)?;
+                }
+                Effect::Doubt { address, doubt, .. } => self.send(at, &address, &Packet::Doubt(doubt)),
                 Effect::Announce => {
                     self.check_name(at)?;
                     self.processes[at].is_announced = true;
@@ -346,8 +359,15 @@ impl World<'_> {
                 self.processes[to].views.entry(address.clone()).or_default().is_gone = true;
                 self.processes[to].peers.left(now, &address, &mut effects);
             }
+            Packet::Doubt(doubt) => {
+                effects = self.processes[to].listen();
+                self.processes[to].peers.doubted(now, &doubt, &mut effects);
+                self.is_told_of_silence = true;
+            }
         }
-        self.obey(to, effects)
+        let done = self.obey(to, effects);
+        self.is_told_of_silence = false;
+        done
     }
 
     /// Sends what a link has to send, and sees when it will have more.

@@ -143,13 +143,19 @@ impl Process {
 
     /// Time passes for membership.
     pub(super) fn tick(&mut self, now: Time) -> Vec<Effect> {
+        let mut effects = self.listen();
+        self.peers.tick(now, &mut effects);
+        effects
+    }
+
+    /// Tells membership what came over links.
+    pub(super) fn listen(&mut self) -> Vec<Effect> {
         let mut effects = Vec::new();
         for (number, wire) in &self.wires {
             if let Some(heard) = wire.heard {
-                self.peers.heard(*number, heard, &mut effects);
+                self.peers.heard(*number, heard, wire.link.hears_slowly(), &mut effects);
             }
         }
-        self.peers.tick(now, &mut effects);
         effects
     }
 
