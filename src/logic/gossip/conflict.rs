@@ -1,14 +1,20 @@
 //! Which pushes collided: finds, after a merge, what someone wrote without knowing of what stands in its way now.
 
-use std::{sync::Arc, time::Duration};
+use std::{cmp::Reverse, sync::Arc, time::Duration};
 
 use super::{
     Conflict, History, Party, Stamp, Writes,
-    registers::Registers,
+    registers::{Entry, Registers},
     stamp::ntp_of,
-    view::{culprit, visible},
+    view::{cycle, is_present, place, values, visible, winner},
 };
-use crate::model::change::{Cell, Element, Register};
+use crate::{
+    model::{
+        ComponentId,
+        change::{Cell, Element, Register},
+    },
+    words::NodeName,
+};
 
 /// A merge, seen from both sides.
 pub(super) struct Merge<'a> {
@@ -64,20 +70,20 @@ impl Merge<'_> {
     }
 
     fn conflict(&self, element: &Element, register: &Register, loser: Stamp, lost: Option<&Cell>) -> Option<Conflict> {
-        let held = self.new.get(element, register);
-        let mut winners = Vec::new();
-        match held {
-            Some(entry) if entry.stamp != loser => winners.push(entry.stamp),
-            Some(_) => {
-                // It may stand in its own way only because somebody else brought the element to that place; and who took the
-                // place away may have been known, but not who brought the component there.
-                winners.push(culprit(self.new, element, register)?);
-                let brought = self.new.get(component_of(element).as_ref().unwrap_or(element), &Register::Here);
-                winners.extend(brought.map(|entry| entry.stamp));
+        let type_of = |id: ComponentId| self.new.get(&Element::Component(id), &Register::Type);
+        let is_dropped = match element {
+            Element::Component(id) | Element::Binding(id, ..) => type_of(*id).is_none(),
+            _ => false,
+        };
+        let winners = match self.new.get(element, register) {
+            Some(entry) if entry.stamp != loser => vec![entry.stamp],
+            Some(_) if !is_dropped => culprits(self.new, element, register),
+            // Without a trace: whoever removed it did so beyond the horizon. Never earlier than what was dropped.
+            _ => {
+                let floor = ntp_of(self.new.floor() + Duration::from_micros(1));
+                vec![Stamp::new(floor.max(loser.ntp().saturating_add(1)), loser.origin())]
             }
-            // Dropped without a trace: whoever removed it did so beyond the horizon. Never earlier than what was dropped.
-            None => winners.push(Stamp::new(ntp_of(self.new.floor() + Duration::from_micros(1)), loser.origin())),
-        }
+        };
         let winner = winners.into_iter().find(|winner| self.is_concurrent(loser, *winner))?;
         Some(Conflict {
             element: element.clone(),
@@ -103,10 +109,61 @@ impl Merge<'_> {
     }
 }
 
-/// The component that something hangs on.
-fn component_of(element: &Element) -> Option<Element> {
-    match element {
-        Element::Binding(id, ..) => Some(Element::Component(*id)),
-        _ => None,
+/// Why a register does not show what it holds: the writes that stand in its way together, the nearest first. Its author may have
+/// known of some of them, but not that they would meet.
+fn culprits(registers: &Registers, element: &Element, register: &Register) -> Vec<Stamp> {
+    if let Some(row) = registers.row(element)
+        && row.get(register).is_some_and(|entry| entry.cell.is_none())
+    {
+        return values(row, register).map(|value| value.stamp).collect();
     }
+    let mut found = Vec::new();
+    let mut gone = |element: Element| found.extend(here(registers, &element).filter(|it| !is_present(it)));
+    gone(element.clone());
+    match (element, register) {
+        (Element::Binding(_, _, channel), _) => gone(Element::Channel(channel.clone())),
+        (_, Register::Member(node)) => gone(Element::Node(node.clone())),
+        (_, Register::Attached(group)) => gone(Element::Group(group.clone())),
+        _ => {}
+    }
+    if let Element::Component(id) | Element::Binding(id, ..) = element {
+        found.extend(hiding_component(registers, *id));
+    }
+    if let (Element::Node(node), Register::Host) = (element, register) {
+        found.extend(hiding_host(registers, node));
+    }
+    found.into_iter().map(|entry| entry.stamp).collect()
+}
+
+/// What may hide a component: that its type is gone, or its node; another one at its place; and who took it away or brought it there.
+fn hiding_component(registers: &Registers, id: ComponentId) -> Vec<&Entry> {
+    let component = Element::Component(id);
+    let hollowed = registers.get(&component, &Register::Type).filter(|it| it.cell.is_none());
+    let mut found: Vec<&Entry> = hollowed.into_iter().collect();
+    if let Some((node, name)) = place(registers, id) {
+        found.extend(here(registers, &Element::Node(node.clone())).filter(|it| !is_present(it)));
+        if let Some(winner) = winner(registers, node, name).filter(|winner| *winner != id).map(Element::Component) {
+            found.extend([Register::Here, Register::Type].iter().filter_map(|part| registers.get(&winner, part)));
+        }
+    }
+    found.extend(here(registers, &component));
+    found
+}
+
+/// What may hide that a node has a host: that the host is gone, or the others of a circle, the latest first.
+fn hiding_host<'a>(registers: &'a Registers, node: &NodeName) -> Vec<&'a Entry> {
+    let host = registers.get(&Element::Node(node.clone()), &Register::Host).and_then(|entry| entry.cell.as_ref());
+    let host = host.and_then(|cell| if let Cell::Node(host) = cell { Some(host) } else { None });
+    let gone = host.and_then(|host| here(registers, &Element::Node(host.clone()))).filter(|it| !is_present(it));
+    let circle = cycle(registers, node).unwrap_or_default();
+    let others = circle.into_iter().filter(|other| *other != node).map(|other| Element::Node(other.clone()));
+    let parts = others.flat_map(|other| [Register::Host, Register::Here].map(|part| registers.get(&other, &part)));
+    let mut found: Vec<&Entry> = parts.chain([gone]).flatten().collect();
+    found.sort_by_key(|entry| Reverse(entry.stamp));
+    found
+}
+
+/// The last write about whether an element is there.
+fn here<'a>(registers: &'a Registers, element: &Element) -> Option<&'a Entry> {
+    registers.get(element, &Register::Here)
 }

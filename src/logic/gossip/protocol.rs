@@ -427,10 +427,11 @@ impl Protocol {
         if let Some(peer) = self.peers.get_mut(from) {
             peer.asked = None;
         }
-        let before = self.replica.digest();
+        let (before, floor) = (self.replica.digest(), self.replica.registers().floor());
         match self.replica.absorb(self.clocks.to_judge(now), full) {
             Ok(learned) => {
-                if self.replica.digest() != before {
+                // What comes after is judged by the floor, also after a restart.
+                if (self.replica.digest(), self.replica.registers().floor()) != (before, floor) {
                     effects.push(Effect::KeepAll);
                 }
                 self.learned(before, learned, effects);

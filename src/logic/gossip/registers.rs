@@ -241,8 +241,8 @@ impl Registers {
     }
 
     fn tombstones_until(&self, floor: Time) -> Vec<(Element, Register)> {
-        let old = |entry: &Entry| entry.cell.is_none() && entry.stamp.time() <= floor;
-        self.iter().filter(|(.., entry)| old(entry)).map(|(e, r, _)| (e.clone(), r.clone())).collect()
+        let old = self.iter().filter(|(.., entry)| is_forgotten(entry, floor));
+        old.map(|(element, register, _)| (element.clone(), register.clone())).collect()
     }
 
     /// Replaces registers of an element, the indexes and the sum with them; `None` forgets one.
@@ -254,6 +254,8 @@ impl Registers {
         row.reserve(entries.len());
         let mut feed = Feed::default();
         for (register, entry) in entries {
+            // A removal may come when removals of its time are forgotten already: what it removed goes without a trace.
+            let entry = entry.filter(|entry| !is_forgotten(entry, self.floor));
             if let Some(entry) = &entry {
                 self.sum = self.sum.wrapping_add(hash::register(&mut feed, element, &register, entry));
             }
@@ -378,6 +380,11 @@ fn beats(entry: &Entry, held: &Entry) -> bool {
         std::cmp::Ordering::Equal => entry.cell != held.cell && hash::cell(&entry.cell) > hash::cell(&held.cell),
         order => order.is_gt(),
     }
+}
+
+/// Whether a write is a removal that is not remembered any more.
+fn is_forgotten(entry: &Entry, floor: Time) -> bool {
+    entry.cell.is_none() && entry.stamp.time() <= floor
 }
 
 fn set<T: Ord + Clone>(index: &mut OrdSet<T>, key: T, live: bool) {

@@ -189,16 +189,17 @@ impl Replica {
         let mut registers = self.registers.clone();
         write_all(&mut registers, stamp, writes);
         let (old, new) = (self.registers.clone(), registers.clone());
-        self.commit(revision, writes, registers, Shown::Differs(view::Seen::of(&old, &new, writes)))
+        self.commit(revision, writes, registers, Shown::Differs(view::Seen::of(&old, &new, writes)), false)
     }
 
-    /// Makes a merge the replica's state.
+    /// Makes a merge the replica's state. `is_stale`: it was made here, by somebody who looked at another model than this replica's.
     pub(super) fn commit(
         &mut self,
         revision: &Arc<Revision>,
         writes: &Writes,
         registers: Registers,
         shown: Shown<'_>,
+        is_stale: bool,
     ) -> Learned {
         let stamp = revision.stamp;
         self.clock.observe(stamp);
@@ -215,7 +216,7 @@ impl Replica {
         };
         self.history.insert(Arc::clone(revision), Some(Arc::clone(writes)), &self.registers, &self.model);
         let mut conflicts = Vec::new();
-        if !self.history.is_known_by(revision) {
+        if is_stale || !self.history.is_known_by(revision) {
             // Later than it, and not in the history: only the horizon is. Nobody had told its author what is forgotten here.
             let otherwise = |loser, winner| loser == stamp && winner > loser;
             let merge = Merge { old: &old, new: &self.registers, history: &self.history, otherwise: &otherwise };

@@ -1,6 +1,6 @@
 //! Making revisions: from a wanted model to what must be written so that it shows.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{cell::LazyCell, sync::Arc};
 
 use super::{
     Push, PushRefused, Pushed, Registers, Replica, Revision, RevisionId, Row, Stamp, StateDigest, Writes, Written,
@@ -92,11 +92,12 @@ impl Replica {
         let revision = Arc::new(revision);
         // The usual case: nothing is hidden and nothing comes to light, so what is wanted is what shows.
         let (old, new) = (self.registers.clone(), registers.clone());
-        let shown = match base.digest == digest_before && shows_all {
+        let is_stale = base.digest != digest_before;
+        let shown = match !is_stale && shows_all {
             true => Shown::Is { model: push.wanted, n_changes: n_changes as usize },
             false => Shown::Differs(Seen::of(&old, &new, &writes)),
         };
-        let learned = self.commit(&revision, &writes, registers, shown);
+        let learned = self.commit(&revision, &writes, registers, shown, is_stale);
         let pushed = Pushed {
             revision: Some(revision.id.clone()),
             n_changes,
@@ -108,22 +109,17 @@ impl Replica {
 
     /// What must be written so that what an author changed shows, and nothing else comes to light or goes with it.
     fn draft(&self, stamp: Stamp, base: &Model, wanted: &Model) -> Draft {
-        let mut held_already: BTreeSet<(Element, Register)> = BTreeSet::new();
         let mut writes = change::rows(base, wanted);
         writes.retain_mut(|Written { element, cells }| {
             let row = self.registers.row(element);
-            cells.retain(|(register, wanted)| {
-                let held = self.holds(element, row, register, wanted.as_ref());
-                if held {
-                    held_already.insert((element.clone(), register.clone()));
-                }
-                !held
-            });
+            cells.retain(|(register, wanted)| !self.holds(element, row, register, wanted.as_ref()));
             !cells.is_empty()
         });
         let mut registers = self.registers.clone();
         write_all(&mut registers, stamp, &writes);
         let mut shows_all = false;
+        // What shows differs from what is wanted in this. An author who looked at an older model may see more in it than shows by now.
+        let missing = LazyCell::new(|| change::diff(&self.model, wanted));
         for _ in 0..CORRECTIONS_MAX {
             let seen = Seen::of(&self.registers, &registers, &writes);
             // Mostly what shows is what was written, and nothing has come to light.
@@ -135,8 +131,8 @@ impl Replica {
                 .changes
                 .iter()
                 .filter(|change| (change.before.is_none() || is_dictionary(change)) && !is_in(&writes, change))
+                .filter(|change| missing.binary_search_by(|other| key(other).cmp(&key(change))).is_err())
                 .map(|change| (change.element.clone(), change.register.clone(), change.before.clone()))
-                .filter(|(element, register, _)| !held_already.contains(&(element.clone(), register.clone())))
                 .collect();
             if amended.is_empty() {
                 break;
@@ -160,6 +156,11 @@ impl Replica {
         let contested = matches!(register, Register::Here | Register::Host);
         held == wanted && (!contested || view::visible(&self.registers, element, register) == wanted)
     }
+}
+
+/// The order in which `diff` gives changes.
+fn key(change: &Change) -> (&Element, &Register) {
+    (&change.element, &change.register)
 }
 
 /// A revision before it is one.

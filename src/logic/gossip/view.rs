@@ -50,7 +50,7 @@ fn held<'a>(row: &'a Row, register: &Register) -> Option<&'a Cell> {
 }
 
 /// The values in a dictionary, by the register that says whether the dictionary is there.
-fn values<'a>(row: &'a Row, register: &'a Register) -> impl Iterator<Item = &'a Entry> {
+pub(super) fn values<'a>(row: &'a Row, register: &'a Register) -> impl Iterator<Item = &'a Entry> {
     let is_dictionary = matches!(register, Register::HasDictionary | Register::HasFragment(_));
     let rows = row.iter().filter(move |_| is_dictionary);
     let values = rows.filter(|(other, entry)| entry.cell.is_some() && dictionary_of(other).as_ref() == Some(register));
@@ -95,54 +95,6 @@ pub(super) fn is_shown(registers: &Registers, element: &Element) -> bool {
         }
         _ => is_live(registers, element),
     }
-}
-
-/// Why a register does not show what it holds: the write that stands in the way.
-pub(super) fn culprit(registers: &Registers, element: &Element, register: &Register) -> Option<Stamp> {
-    let here = |element: &Element| registers.get(element, &Register::Here);
-    let gone = |element: Element| here(&element).filter(|entry| !is_present(entry)).map(|entry| entry.stamp);
-    if let Some(row) = registers.row(element)
-        && let Some(entry) = row.get(register)
-        && entry.cell.is_none()
-    {
-        return values(row, register).map(|value| value.stamp).max().or(Some(entry.stamp));
-    }
-    let hollow = |id: ComponentId| {
-        let emptied = registers.get(&Element::Component(id), &Register::Type).filter(|entry| entry.cell.is_none());
-        emptied.map(|entry| entry.stamp)
-    };
-    if let Some(stamp) = gone(element.clone()) {
-        return Some(stamp);
-    }
-    let of_component = |id: ComponentId| {
-        if let Some(stamp) = hollow(id) {
-            return Some(stamp);
-        }
-        let (node, name) = place(registers, id)?;
-        gone(Element::Node(node.clone())).or_else(|| {
-            let winner = winner(registers, node, name).filter(|winner| *winner != id)?;
-            here(&Element::Component(winner)).map(|entry| entry.stamp)
-        })
-    };
-    let hidden = match element {
-        Element::Component(id) => of_component(*id),
-        Element::Binding(id, _, channel) => gone(Element::Channel(channel.clone()))
-            .or_else(|| gone(Element::Component(*id)))
-            .or_else(|| of_component(*id)),
-        _ => None,
-    };
-    hidden.or_else(|| match register {
-        Register::Member(node) => gone(Element::Node(node.clone())),
-        Register::Attached(group) => gone(Element::Group(group.clone())),
-        Register::Host => match (element, registers.get(element, register)?.cell.as_ref()?) {
-            (Element::Node(node), Cell::Node(host)) => gone(Element::Node(host.clone())).or_else(|| {
-                let others: Vec<&NodeName> = cycle(registers, node)?.into_iter().filter(|n| *n != node).collect();
-                newest_of(registers, &others).map(|(_, stamp)| stamp)
-            }),
-            _ => None,
-        },
-        _ => None,
-    })
 }
 
 /// The whole view, from nothing.
@@ -460,7 +412,7 @@ impl Affected<'_> {
     }
 }
 
-fn is_present(entry: &Entry) -> bool {
+pub(super) fn is_present(entry: &Entry) -> bool {
     !matches!(entry.cell, None | Some(Cell::Flag(false)))
 }
 
@@ -478,7 +430,7 @@ fn is_hollow(registers: &Registers, id: ComponentId) -> bool {
     registers.get(&Element::Component(id), &Register::Type).is_none_or(|entry| entry.cell.is_none())
 }
 
-fn place(registers: &Registers, id: ComponentId) -> Option<(&NodeName, &ComponentName)> {
+pub(super) fn place(registers: &Registers, id: ComponentId) -> Option<(&NodeName, &ComponentName)> {
     let row = registers.row(&Element::Component(id))?;
     row.get(&Register::Type)?.cell.as_ref()?;
     match &row.get(&Register::Here)?.cell {
@@ -488,7 +440,7 @@ fn place(registers: &Registers, id: ComponentId) -> Option<(&NodeName, &Componen
 }
 
 /// Who gets a place that several components claim: the one that claimed it last.
-fn winner(registers: &Registers, node: &NodeName, name: &ComponentName) -> Option<ComponentId> {
+pub(super) fn winner(registers: &Registers, node: &NodeName, name: &ComponentName) -> Option<ComponentId> {
     let rivals = registers.rivals(node, name);
     let claims = |id: &ComponentId| !is_hollow(registers, *id);
     if let [only] = rivals {
@@ -524,7 +476,7 @@ fn host<'a>(registers: &'a Registers, node: &NodeName) -> Option<&'a NodeName> {
 }
 
 /// The nodes that host each other in a circle through this one.
-fn cycle<'a>(registers: &'a Registers, node: &NodeName) -> Option<Vec<&'a NodeName>> {
+pub(super) fn cycle<'a>(registers: &'a Registers, node: &NodeName) -> Option<Vec<&'a NodeName>> {
     let above = chain(registers, node);
     let end = above.iter().position(|host| *host == node)?;
     Some(above[..=end].to_vec())

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use enact::{
-    logic::gossip::{GroupMessage, News, Presence, Replica, Snapshot},
+    logic::gossip::{Effect, GroupMessage, News, Presence, Pushed, Replica, Snapshot},
     model::{
         Model,
-        change::{self, Cell, Register},
+        change::{self, Cell, Change, Register},
     },
     words::NodeName,
 };
@@ -49,6 +49,17 @@ pub(super) fn brief(message: &GroupMessage) -> String {
         GroupMessage::Status(status) => format!("status of {} v{}", status.node, status.version),
         GroupMessage::Own(_) => "own".to_owned(),
     }
+}
+
+/// What a push writes, in a few words.
+pub(super) fn written(effects: &[Effect]) -> String {
+    let kept = effects.iter().filter_map(|effect| if let Effect::Keep(deltas) = effect { Some(deltas) } else { None });
+    let rows = kept.flatten().flat_map(|(_, writes)| writes.iter());
+    let words = rows.map(|row| {
+        let cells = row.cells.iter().map(|(register, cell)| format!("{register:?} = {cell:?}"));
+        format!("{:?} {}", row.element, cells.collect::<Vec<_>>().join(", "))
+    });
+    words.collect::<Vec<_>>().join("; ")
 }
 
 /// The view follows the registers, and shows nothing that dangles.
@@ -129,6 +140,22 @@ pub(super) fn shows_what_was_wanted(at: usize, shown: &Model, wanted: &Model) ->
     Ok(())
 }
 
+/// A push upon an older model: what its author changed shows, or the author is told what stands in its way.
+pub(super) fn shows_or_is_named(at: usize, pushed: &Pushed, asked: &[Change], replica: &Replica) -> Checked {
+    for Change { element, register, after, .. } in asked {
+        let shows = replica.registers().visible(element, register) == after.as_ref();
+        let is_named = pushed.conflicts.iter().any(|conflict| conflict.element == *element);
+        hold!(
+            shows || is_named,
+            "what a push upon an older model changes shows, or a conflict names it",
+            "m{at} pushed {:?}: {element:?} {register:?} is not {after:?}; told were {:?}",
+            pushed.revision,
+            pushed.conflicts
+        );
+    }
+    Ok(())
+}
+
 impl World<'_> {
     /// After each deed of a member.
     pub(super) fn check_member(&mut self, at: usize) -> Checked {
@@ -138,6 +165,12 @@ impl World<'_> {
             return Ok(());
         }
         self.learned_at = self.agenda.now();
+        // Only who forgets keeps something else than it was told.
+        if self.book.forgets {
+            let kept = self.members[at].kept_on_disk(at, &self.timing).digest();
+            let knows = replica.digest();
+            hold!(kept == knows, "what a member knows is on its disk", "m{at} knows {knows}, kept {kept}");
+        }
         for other in (0..self.members.len()).filter(|other| *other != at) {
             let Some(theirs) = self.members[other].protocol.as_ref().map(enact::logic::gossip::Protocol::replica)
             else {

@@ -13,7 +13,7 @@ use enact::{
         Adoption, Delta, Effect, GroupMessage, News, Protocol, Push, PushRefused, Pushed, Record, Replica, Snapshot,
         Timing,
     },
-    model::Model,
+    model::{Model, change},
     words::{NodeName, Time},
 };
 
@@ -84,6 +84,15 @@ struct Member {
     draft: Option<Snapshot>,
     /// In so many of a hundred cases a push cannot be written.
     disk_fails: u64,
+}
+
+impl Member {
+    /// What it knows when it starts again.
+    fn kept_on_disk(&self, at: usize, timing: &Timing) -> Replica {
+        let mut replica = Replica::new(node(at), timing.ahead_max);
+        self.kept.iter().cloned().for_each(|record| replica.restore(record));
+        replica
+    }
 }
 
 struct World<'t> {
@@ -176,8 +185,7 @@ impl World<'_> {
         let member = &mut self.members[at];
         member.life += 1;
         member.started = now;
-        let mut replica = Replica::new(node(at), self.timing.ahead_max);
-        member.kept.iter().cloned().for_each(|record| replica.restore(record));
+        let replica = member.kept_on_disk(at, &self.timing);
         (member.adopting, member.next, member.draft) = (None, None, None);
         self.book.booted(at, &replica)?;
         let life = member.life;
@@ -346,6 +354,7 @@ impl World<'_> {
             let _ = wanted.apply(&[edit]);
         }
         let compare_and_swap = self.chance.percent(50);
+        let asked = change::diff(&base.model, &wanted);
         let push = Push {
             wanted: wanted.clone(),
             base: Some(base),
@@ -364,8 +373,9 @@ impl World<'_> {
                     "m{at} took it as {:?}",
                     pushed.revision
                 );
-                if !is_old {
-                    check::shows_what_was_wanted(at, &pushed.snapshot.model, &wanted)?;
+                match &self.members[at].protocol {
+                    Some(protocol) if is_old => check::shows_or_is_named(at, &pushed, &asked, protocol.replica())?,
+                    _ => check::shows_what_was_wanted(at, &pushed.snapshot.model, &wanted)?,
                 }
             }
             Some(Err(refused)) => {
@@ -423,7 +433,7 @@ impl World<'_> {
             self.trace.say(|| format!("m{at} cannot write {:?}", pushed.revision));
             return Ok(Some(Err(PushRefused::Storage("full".to_owned()))));
         }
-        self.trace.say(|| format!("m{at} pushes {:?} ({} changes)", pushed.revision, pushed.n_changes));
+        self.trace.say(|| format!("m{at} pushes {:?}: {}", pushed.revision, check::written(&effects)));
         self.book.stamped(at, &pushed.snapshot, before.replica())?;
         let (keeps, others): (Vec<Effect>, Vec<Effect>) =
             effects.into_iter().partition(|effect| matches!(effect, Effect::Keep(_) | Effect::KeepAll));

@@ -1,5 +1,8 @@
 //! The laws of merging: who exchanged everything knows and shows the same, and nothing is lost but what a conflict names.
 
+mod collisions;
+mod forgetting;
+
 use std::{sync::Arc, time::Duration};
 
 use proptest::{collection::vec, prelude::*};
@@ -10,7 +13,7 @@ use crate::{
         Edit, Instance, Model,
         testing::{edited, edits, models, name},
     },
-    words::{GroupName, InstancePath, NodeName, Time},
+    words::{InstancePath, NodeName, Time},
 };
 
 const AHEAD_MAX: Duration = Duration::from_secs(1);
@@ -212,6 +215,25 @@ proptest! {
     }
 
     #[test]
+    fn who_starts_again_from_what_it_kept_knows_what_it_knew(steps in steps(), forgets in any::<prop::sample::Index>()) {
+        let mut world = World::new();
+        for (idx, step) in steps.iter().enumerate() {
+            if idx == forgets.index(steps.len()) {
+                let until = world.now;
+                world.replicas[2].forget_removals(until);
+            }
+            world.step(step);
+        }
+        for (idx, known) in world.replicas.iter().enumerate() {
+            let mut again = replica(idx);
+            again.restore(Record::Full(Box::new(known.full())));
+            prop_assert_eq!(again.digest(), known.digest());
+            prop_assert_eq!(again.registers(), known.registers());
+            prop_assert_eq!(again.model(), known.model());
+        }
+    }
+
+    #[test]
     fn a_newcomer_that_takes_everything_knows_everything(steps in steps()) {
         let mut world = World::new();
         steps.iter().for_each(|step| world.step(step));
@@ -240,39 +262,6 @@ fn with_channel(channel: &str, value: &str) -> Model {
     model
 }
 
-#[test]
-fn compare_and_swap_refuses_a_base_that_is_not_current() {
-    let mut replica = replica(0);
-    let base = replica.snapshot();
-    let now = Time::from_ms(1000);
-    assert!(replica.push(now, push(with_channel("x", "1"), Some(base.clone()), true)).is_ok());
-    let refused = replica.push(now, push(with_channel("x", "2"), Some(base), true)).unwrap_err();
-    let current = replica.history().latest().unwrap().id.clone();
-    assert_eq!(refused, PushRefused::Moved { current: Some(current), digest: replica.digest() });
-    assert_eq!(*replica.model(), with_channel("x", "1"), "nothing is lost");
-}
-
-#[test]
-fn the_overwritten_side_of_a_partition_is_named_exactly() {
-    let (mut left, mut right) = (replica(0), replica(1));
-    let (_, start) = left.push(Time::from_ms(1000), push(with_channel("x", "0"), None, false)).unwrap();
-    right.learn(Time::from_ms(1000), &[start.unwrap()]).1.unwrap();
-    let (lost, from_left) = left.push(Time::from_ms(2000), push(with_channel("x", "left"), None, false)).unwrap();
-    let (won, from_right) = right.push(Time::from_ms(3000), push(with_channel("x", "right"), None, false)).unwrap();
-    let now = Time::from_ms(4000);
-    let (at_left, _) = left.learn(now, &[from_right.unwrap()]);
-    let (at_right, _) = right.learn(now, &[from_left.unwrap()]);
-    assert_eq!(left.model(), right.model());
-    assert_eq!(*left.model(), with_channel("x", "right"));
-    assert_eq!(at_left.conflicts, at_right.conflicts);
-    let [conflict] = &at_left.conflicts[..] else { panic!("one conflict, not {:?}", at_left.conflicts) };
-    assert_eq!(conflict.loser.revision, lost.revision);
-    assert_eq!(conflict.winner.revision, won.revision);
-    assert_eq!(conflict.lost, Some(crate::model::change::Cell::Text("left".into())));
-    assert_eq!(conflict.kept, Some(crate::model::change::Cell::Text("right".into())));
-    assert_eq!(left.history().heads().len(), 2, "two heads, until the next push joins them");
-}
-
 /// A component of some type, on one node or the other.
 fn with_component(node: &str, id: Option<u64>) -> Model {
     let mut model = Model::default();
@@ -292,159 +281,15 @@ fn with_component(node: &str, id: Option<u64>) -> Model {
 }
 
 #[test]
-fn what_one_side_removes_and_the_other_moves_is_gone_and_its_place_is_free() {
-    let (mut left, mut right) = (replica(0), replica(1));
-    let here = with_component("n", Some(1));
-    let (_, start) = left.push(Time::from_ms(1000), push(here, None, false)).unwrap();
-    right.learn(Time::from_ms(1000), &[start.unwrap()]).1.unwrap();
-    let (_, removed) = left.push(Time::from_ms(2000), push(with_component("n", None), None, false)).unwrap();
-    let moved = with_component("m", Some(1));
-    let (lost, moved) = right.push(Time::from_ms(3000), push(moved, None, false)).unwrap();
-    let (at_right, _) = right.learn(Time::from_ms(4000), &[removed.unwrap()]);
-    left.learn(Time::from_ms(4000), &[moved.unwrap()]).1.unwrap();
-    assert_eq!(*right.model(), with_component("n", None), "no component without a type");
-    assert_eq!(left.model(), right.model());
-    assert_eq!(at_right.conflicts.first().map(|conflict| conflict.loser.revision.clone()), Some(lost.revision));
-    let another = with_component("m", Some(2));
-    left.push(Time::from_ms(5000), push(another.clone(), None, false)).unwrap();
-    assert_eq!(*left.model(), another);
-    right.forget_removals(Time::from_ms(9000));
-    assert_eq!(right.registers().view(), with_component("n", None), "nor when the removal is forgotten");
-}
-
-#[test]
-fn who_changes_what_another_brings_to_a_node_that_is_gone_is_told() {
-    let (mut left, mut right, mut third) = (replica(0), replica(1), replica(2));
-    let now = Time::from_ms(9000);
-    let (_, start) = left.push(Time::from_ms(1000), push(with_component("n", Some(1)), None, false)).unwrap();
-    let start = [start.unwrap()];
-    right.learn(now, &start).1.unwrap();
-    third.learn(now, &start).1.unwrap();
-    let without = edited(left.model().clone(), &[Edit::Remove { path: InstancePath::Node(name("m")) }]);
-    let (_, gone) = left.push(Time::from_ms(2000), push(without, None, false)).unwrap();
-    right.learn(now, &[gone.unwrap()]).1.unwrap();
-    let path = InstancePath::Component(name("n"), name("c"));
-    let note = Edit::SetMetadata { path, key: "note".into(), value: Some("mine".into()) };
-    let noted = edited(right.model().clone(), &[note]);
-    let (lost, _) = right.push(Time::from_ms(3000), push(noted, None, false)).unwrap();
-    let (moved, brought) = third.push(Time::from_ms(4000), push(with_component("m", Some(1)), None, false)).unwrap();
-    let (told, _) = right.learn(now, &[brought.unwrap()]);
-    assert_eq!(right.model().components().count(), 0);
-    let named =
-        |conflict: &Conflict| conflict.loser.revision == lost.revision && conflict.winner.revision == moved.revision;
-    assert!(told.conflicts.iter().any(named), "{:?}", told.conflicts);
-}
-
-#[test]
-fn a_value_shows_though_its_dictionary_was_taken_away_by_one_who_did_not_know_of_it() {
-    let path = InstancePath::Channel(name("x"));
-    let set = |model: &Model, value: &str| {
-        let (path, attribute) = (path.clone(), name("p"));
-        edited(model.clone(), &[Edit::Set { path, fragment: None, attribute, value: value.into() }])
-    };
-    let (mut left, mut right) = (replica(0), replica(1));
-    let bare = with_channel("x", "0");
-    let (_, start) = left.push(Time::from_ms(1000), push(bare.clone(), None, false)).unwrap();
-    let (_, first) = left.push(Time::from_ms(1500), push(set(&bare, "1"), None, false)).unwrap();
-    right.learn(Time::from_ms(1500), &[start.unwrap(), first.unwrap()]).1.unwrap();
-    let (_, taken) = left.push(Time::from_ms(2000), push(bare.clone(), None, false)).unwrap();
-    let (_, given) = right.push(Time::from_ms(3000), push(set(&bare, "2"), None, false)).unwrap();
-    let now = Time::from_ms(4000);
-    left.learn(now, &[given.unwrap()]).1.unwrap();
-    right.learn(now, &[taken.unwrap()]).1.unwrap();
-    for replica in [&left, &right] {
-        assert_eq!(*replica.model(), set(&bare, "2"));
-        assert_eq!(*replica.model(), replica.registers().view());
-    }
-    // Who takes the value but not the dictionary leaves an empty one.
-    let unset = Edit::Unset { path, fragment: None, attribute: name("p") };
-    let wanted = edited(left.model().clone(), &[unset]);
-    let (pushed, _) = left.push(Time::from_ms(5000), push(wanted.clone(), None, false)).unwrap();
-    assert_eq!(pushed.snapshot.model, wanted);
-    assert_eq!(wanted, left.registers().view());
-}
-
-#[test]
-fn a_replica_that_stayed_away_beyond_the_horizon_revives_nothing() {
-    let (mut here, mut away) = (replica(0), replica(1));
-    let (_, start) = here.push(Time::from_ms(1000), push(with_channel("x", "0"), None, false)).unwrap();
-    away.learn(Time::from_ms(1000), &[start.unwrap()]).1.unwrap();
-    here.push(Time::from_ms(2000), push(Model::default(), None, false)).unwrap();
-    here.push(Time::from_ms(2500), push(with_channel("y", "0"), None, false)).unwrap();
-    // While away it does something of its own, before the horizon; nobody hears of it.
-    let (_, mine) = away.push(Time::from_ms(2200), push(with_channel("x", "mine"), None, false)).unwrap();
-    here.forget_removals(Time::from_ms(3000));
-    let now = Time::from_ms(9000);
-    let (told, result) = here.clone().learn(now, &[mine.unwrap()]);
-    assert!(result.is_ok() && !told.conflicts.is_empty(), "it is told where it comes by itself, too");
-    let lost = away.absorb(now, here.full()).unwrap();
-    here.absorb(now, away.full()).unwrap();
-    assert_eq!(*here.model(), with_channel("y", "0"));
-    assert_eq!(away.model(), here.model());
-    assert_eq!(away.registers(), here.registers());
-    assert_eq!(away.digest(), here.digest());
-    assert!(!lost.conflicts.is_empty(), "what it did alone is told as lost");
-}
-
-#[test]
-fn what_a_clock_that_is_far_behind_writes_shows() {
-    let mut behind = replica(0);
-    behind.forget_removals(Time::from_ms(3000));
-    let (pushed, _) = behind.push(Time::from_ms(1000), push(with_channel("x", "0"), None, false)).unwrap();
-    assert_eq!(pushed.snapshot.model, with_channel("x", "0"));
-}
-
-/// A model that a member of a group belongs to.
-fn with_member(mut model: Model) -> (Model, NodeName, GroupName) {
-    let (me, group) = (name::<NodeName>("r0"), name::<GroupName>("g"));
-    let edits = [
-        Edit::AddNode { name: me.clone(), instance: Instance::default(), host: None },
-        Edit::AddInstance { path: InstancePath::Group(group.clone()), instance: Instance::default() },
-        Edit::Attach { node: me.clone(), group: group.clone() },
-    ];
-    model.apply(&edits).unwrap();
-    (model, me, group)
-}
-
-#[test]
-fn a_member_that_forgets_removals_says_that_it_runs_what_is_left() {
-    let (mut wanted, me, group) = with_member(with_channel("x", "0"));
-    let timing = Timing { horizon: Duration::from_secs(24), ..Timing::default() };
-    let mut member = Protocol::new(group, replica(0), (me, 1), timing, Time::from_ms(0));
-    let mut effects = Vec::new();
-    member.tick(Time::from_ms(2_000), &mut effects);
-    member.push(Time::from_ms(2_000), push(wanted.clone(), None, false), &mut effects).unwrap();
-    wanted.apply(&[Edit::Remove { path: InstancePath::Channel(name("x")) }]).unwrap();
-    let pushed = member.push(Time::from_ms(2_000), push(wanted, None, false), &mut effects).unwrap();
-    effects.clear();
-    member.tick(Time::from_ms(60_000), &mut effects);
-    let told = effects.iter().find_map(|effect| match effect {
-        Effect::Changed(snapshot) => Some(snapshot.digest),
-        _ => None,
-    });
-    assert_ne!(pushed.snapshot.digest, member.replica().digest());
-    assert_eq!(told, Some(member.replica().digest()), "the node is given the same model under its new digest");
-}
-
-#[test]
-fn who_comes_back_alone_after_the_horizon_starts_what_it_knows() {
-    let mut kept = replica(0);
-    let (wanted, me, group) = with_member(with_channel("x", "0"));
-    kept.push(Time::from_ms(1_000), push(wanted, None, false)).unwrap();
-    kept.push(Time::from_ms(1_001), push(with_member(Model::default()).0, None, false)).unwrap();
-    let timing = Timing { horizon: Duration::from_secs(24), ..Timing::default() };
-    let (alone_after, now) = (timing.alone_after, Time::from_ms(60_000));
-    let mut member = Protocol::new(group, kept, (me, 1), timing, now);
-    let mut effects = Vec::new();
-    member.tick(now + alone_after, &mut effects);
-    let told: Vec<StateDigest> = effects
-        .iter()
-        .filter_map(|effect| match effect {
-            Effect::Changed(snapshot) => Some(snapshot.digest),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(told, [member.replica().digest()], "it starts one model, not an old one first");
+fn compare_and_swap_refuses_a_base_that_is_not_current() {
+    let mut replica = replica(0);
+    let base = replica.snapshot();
+    let now = Time::from_ms(1000);
+    assert!(replica.push(now, push(with_channel("x", "1"), Some(base.clone()), true)).is_ok());
+    let refused = replica.push(now, push(with_channel("x", "2"), Some(base), true)).unwrap_err();
+    let current = replica.history().latest().unwrap().id.clone();
+    assert_eq!(refused, PushRefused::Moved { current: Some(current), digest: replica.digest() });
+    assert_eq!(*replica.model(), with_channel("x", "1"), "nothing is lost");
 }
 
 #[test]
