@@ -45,8 +45,9 @@ const SCHEMA: u32 = 1;
 /// The most bytes that one value may have when it is read: far above a model of 100k components (45 MB), far below memory.
 const VALUE_MAX_BYTES: usize = 1 << 30;
 
-/// What redb may hold in memory. Its default is 1 GiB; a node reads little of what it has written.
-const CACHE_BYTES: usize = 16 << 20;
+/// What redb may hold in memory. Its default is 1 GiB; a node reads little of what it has written, and what it changes in one
+/// transaction is held beside this.
+const CACHE_BYTES: usize = 4 << 20;
 
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 

@@ -84,6 +84,8 @@ pub(super) struct Outlet<M> {
     pub(super) node: Option<NodeName>,
     pub(super) state: EndState,
     pub(super) queue: VecDeque<Item<M>>,
+    /// Messages had to wait since the queue was last empty, for a receiver that was away or did not run.
+    pub(super) has_kept: bool,
     /// Messages in the queue that the capacity bounds.
     pub(super) n_own: usize,
     /// The bound is reached and senders wait for it.
@@ -116,6 +118,7 @@ impl<M> Outlet<M> {
             node,
             state: EndState::Closed,
             queue: VecDeque::new(),
+            has_kept: false,
             n_own: 0,
             is_full: false,
             is_overrun: false,
@@ -132,14 +135,20 @@ impl<M> Outlet<M> {
 
     pub(super) fn push(&mut self, item: Item<M>) {
         self.n_own += usize::from(item.is_own());
+        self.has_kept |= self.state != EndState::Open;
         self.queue.push_back(item);
     }
 
     pub(super) fn pop(&mut self) -> Option<Item<M>> {
         let item = self.queue.pop_front()?;
         if self.queue.is_empty() {
-            // It begins at its beginning again: what is used stays in the processor's cache.
-            self.queue.clear();
+            if std::mem::take(&mut self.has_kept) {
+                // Room for ten thousand messages that nobody took for a minute is not needed again so soon.
+                self.queue = VecDeque::new();
+            } else {
+                // It begins at its beginning again: what is used stays in the processor's cache.
+                self.queue.clear();
+            }
         }
         self.n_own -= usize::from(item.is_own());
         self.posted = self.posted.saturating_sub(1);
@@ -194,5 +203,27 @@ impl Origin {
             Origin::There { follow, peer, epoch, .. } => (follow, Some((*peer, *epoch))),
         };
         follow.as_ref().map(|follow| Track { ticket: follow.0, attempt: follow.1, peer })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_for_what_waited_is_given_back_when_it_has_gone() {
+        let mut outlet = Outlet::new("n.c.in".parse().unwrap(), 0, None, 0);
+        let item = |n: u64| Item {
+            message: Some(n),
+            stamp: Time::default(),
+            origin: Origin::Here { from: SourceId(0), follow: None },
+        };
+        for (state, is_kept) in [(EndState::Away, false), (EndState::Open, true), (EndState::Closed, false)] {
+            outlet.state = state;
+            (0..10_000).for_each(|n| outlet.push(item(n)));
+            outlet.state = EndState::Open;
+            while outlet.pop().is_some() {}
+            assert_eq!(outlet.queue.capacity() >= 10_000, is_kept, "{state:?}");
+        }
     }
 }

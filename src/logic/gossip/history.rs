@@ -37,7 +37,7 @@ struct Kept {
     /// What it wrote; gone when there were too many writes since.
     writes: Option<Writes>,
     /// What there was with it, where that is kept whole.
-    whole: Option<Whole>,
+    whole: Option<Box<Whole>>,
 }
 
 /// What there was with a revision.
@@ -63,6 +63,12 @@ pub struct History {
     number_max: u64,
     n_writes: usize,
     sum: u128,
+}
+
+impl Whole {
+    fn of(registers: Registers) -> Box<Whole> {
+        Box::new(Whole { registers, model: None })
+    }
 }
 
 impl Default for History {
@@ -215,7 +221,8 @@ impl History {
     /// Notes what there is with the latest revision: what there is now.
     pub(super) fn shows(&mut self, registers: &Registers, model: &Model) {
         if let Some(mut latest) = self.kept.last_entry() {
-            latest.get_mut().to_mut().whole = Some(Whole { registers: registers.clone(), model: Some(model.clone()) });
+            let whole = Whole { registers: registers.clone(), model: Some(model.clone()) };
+            latest.get_mut().to_mut().whole = Some(Box::new(whole));
         }
     }
 
@@ -229,7 +236,7 @@ impl History {
             // The root is what there was before the first, no longer what there was before the oldest.
             let registers = self.after(first);
             if let Some(kept) = self.kept.get_mut(&first) {
-                kept.to_mut().whole = registers.map(|registers| Whole { registers, model: None });
+                kept.to_mut().whole = registers.map(Whole::of);
             }
             self.root = None;
         }
@@ -237,7 +244,8 @@ impl History {
             let later = later.to_mut();
             later.whole = later.whole.take().zip(writes).map(|(mut whole, writes)| {
                 write_all(&mut whole.registers, stamp, writes);
-                Whole { model: None, ..whole }
+                whole.model = None;
+                whole
             });
         }
     }
@@ -253,7 +261,7 @@ impl History {
         let Some(kept) = self.kept.get_mut(&stamp).filter(|kept| kept.whole.is_some()) else { return };
         let follows = kept.writes.is_some() && n_since.is_some_and(|n_since| n_since + 1 < WHOLE_EVERY);
         let kept = kept.to_mut();
-        kept.whole = kept.whole.take().filter(|_| !follows).map(|whole| Whole { model: None, ..whole });
+        kept.whole = kept.whole.take().filter(|_| !follows).map(|whole| Whole::of(whole.registers));
     }
 
     fn note(&mut self, revision: &Revision, writes: Option<&Writes>) {
@@ -312,7 +320,7 @@ impl History {
         if let Some(kept) = self.kept.get_mut(&stamp) {
             let kept = kept.to_mut();
             self.n_writes -= kept.writes.take().as_ref().map_or(0, n_cells);
-            kept.whole = kept.whole.take().or_else(|| Some(Whole { registers: after?, model: None }));
+            kept.whole = kept.whole.take().or_else(|| after.map(Whole::of));
         }
         self.forgot(stamp);
     }
@@ -379,7 +387,7 @@ impl History {
         }
         match self.kept.range_mut(..first).next_back() {
             Some((_, before)) => {
-                before.to_mut().whole = Some(Whole { registers: registers.clone(), model: None });
+                before.to_mut().whole = Some(Whole::of(registers.clone()));
             }
             None => self.root = Some(registers.clone()),
         }
@@ -390,7 +398,7 @@ impl History {
                 registers
             });
             let whole = known.clone().filter(|_| (n + 1).is_multiple_of(WHOLE_EVERY));
-            kept.to_mut().whole = whole.map(|registers| Whole { registers, model: None });
+            kept.to_mut().whole = whole.map(Whole::of);
         }
     }
 

@@ -39,8 +39,9 @@ use crate::{
 /// Messages that wait for the actor. Requests beyond wait with their sender; the router's queue holds what comes from others.
 const MAILBOX_MAX: usize = 1024;
 
-/// Kept records are put together to one when there are more bytes of them than this, and more than the last base had.
-const KEEP_APPENDED_MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Kept records are put together to one when there are more bytes of them than this (a few hundred small changes), and more than
+/// the last base had: so each byte is written twice at most, and the file is a few times as large as what is in it.
+const KEEP_APPENDED_MAX_BYTES: usize = 512 * 1024;
 
 /// Makes a group: its actor on the arbiter, and the handle to it, whose facet is the [`GroupHandle`].
 pub(super) fn create<G: GroupType>(birth: Birth) -> Result<Handle, Failure> {

@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, rc::Rc, sync::Arc, time::Duration};
 
 use actix::Actor;
 use actix_rt::System;
-use tokio::sync::oneshot;
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::oneshot,
+};
 
 use super::{
     NodeActor, api,
@@ -41,6 +44,10 @@ const SYNC_MAX: Duration = Duration::from_secs(30);
 
 /// How long the last words to the peers may take.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
+
+/// Threads for requests to the store, which answers one at a time: the second has the next one at hand. More, when a node starts
+/// or many components are stopped, would only wait for each other.
+const DISK_THREADS: usize = 2;
 
 /// How many ports are tried where any will do.
 const PORT_TRIES: usize = 3;
@@ -137,15 +144,21 @@ pub fn run_then(
     let router = start_engine(&mut options, me)?;
     // The engine opens before the actor system and closes after it: it must not run on an arbiter.
     let closer = router.clone();
-    let system = System::new();
+    let system = System::with_tokio_rt(runtime);
     let disk = Disk::new(store);
     let result = system.block_on(live(options, catalog, disk, router, stop, watch, ready));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-    match runtime {
+    match Builder::new_current_thread().enable_time().build() {
         Ok(runtime) => runtime.block_on(closer.close(CLOSE_MAX)),
         Err(error) => tracing::warn!(%error, "the network was left without a word"),
     }
     result
+}
+
+/// What the node's own actors run on. Its threads for what blocks serve the store alone: user code runs on other arbiters.
+fn runtime() -> Runtime {
+    let builder = &mut Builder::new_current_thread();
+    let built = builder.enable_all().max_blocking_threads(DISK_THREADS).thread_name("enact-disk").build();
+    built.expect("the system has what an event loop needs, as for each arbiter")
 }
 
 /// A node on a network and a store that are there, on the thread that asks, which must be a tokio `LocalSet`'s: for simulations,

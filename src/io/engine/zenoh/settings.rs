@@ -20,6 +20,9 @@ const BLOCKED_MAX_MS: u64 = 500;
 const ACCEPT_PENDING: usize = 1000;
 /// How long an introduction may take: far longer than a starved machine needs for it.
 const ACCEPT_TIMEOUT_MS: u64 = 5000;
+/// What a connection holds to receive into: four frames. It is taken anew for each connection, each command's as well, and all of it is
+/// touched; beyond that zenoh takes a buffer for each frame.
+const RECEIVE_BYTES: usize = 256 * 1024;
 /// Pauses between attempts to connect to an address of `join`: short at first, for nodes are often started together.
 const JOIN_RETRY: &str = "{ period_init_ms: 200, period_max_ms: 2000, period_increase_factor: 2 }";
 
@@ -96,7 +99,7 @@ impl Config {
             // As much as a link's windows, so that a put does not block at all (`Limits::window_bytes`).
             ("transport/link/tx/queue/size/data", "16".to_owned()),
             ("transport/link/tx/queue/size/interactive_high", "6".to_owned()),
-            ("transport/link/rx/buffer_size", (1024 * 1024).to_string()),
+            ("transport/link/rx/buffer_size", RECEIVE_BYTES.to_string()),
         ];
         let mut config = zenoh::Config::default();
         for (key, value) in settings {
