@@ -13,9 +13,12 @@ pub(super) struct Figure {
     pub(super) may_grow: f64,
 }
 
-pub(super) const FIGURES: [Figure; 4] = [
+pub(super) const FIGURES: [Figure; 5] = [
     Figure { name: "memory", unit: "MiB", of: |sample| sample.memory_kib as f64 / 1024.0, may_grow: 4.0 },
     Figure { name: "threads", unit: "", of: |sample| sample.n_threads as f64, may_grow: 2.0 },
+    // One more for each connection that comes or goes in the same moment, until ten seconds without such a one; commands come more
+    // often than that.
+    Figure { name: "threads of zenoh", unit: "", of: |sample| sample.n_zenoh_threads as f64, may_grow: 4.0 },
     Figure { name: "files", unit: "", of: |sample| sample.n_files as f64, may_grow: 8.0 },
     Figure { name: "store", unit: "MiB", of: |sample| sample.store_kib as f64 / 1024.0, may_grow: 4.0 },
 ];
@@ -140,7 +143,9 @@ mod tests {
             node: "node01".into(),
             pid: pid(second),
             memory_kib: memory_kib(second),
+            resident_kib: 25_000 + memory_kib(second),
             n_threads: 20,
+            n_zenoh_threads: 6,
             n_files: 60 + second % 2,
             store_kib: 100,
             n_messages: second,

@@ -22,9 +22,6 @@ use sample::Sample;
 /// How often all processes are looked at.
 const SAMPLE_EVERY: Duration = Duration::from_secs(5);
 
-/// How often a node is killed.
-const KILL_EVERY: Duration = Duration::from_secs(240);
-
 /// How long a killed node stays away: longer than its death takes to be noticed, with changes in between.
 const AWAY: Duration = Duration::from_secs(12);
 
@@ -53,6 +50,9 @@ pub(crate) struct Args {
     /// second half.
     #[arg(long, default_value_t = 1000)]
     change_ms: u64,
+    /// Time between two kills, in seconds.
+    #[arg(long, default_value_t = 240, value_parser = clap::value_parser!(u64).range(20..))]
+    kill_s: u64,
     /// Nothing runs on the nodes, nothing changes, nobody is killed: is a node thought dead when all is quiet?
     #[arg(long)]
     idle: bool,
@@ -122,6 +122,7 @@ fn soak(args: &Args) -> io::Result<bool> {
     let watch = Stopwatch::start();
     let mut due = Due::default();
     let mut dice = Dice::new(args.seed);
+    let kill_every = Duration::from_secs(args.kill_s);
     while watch.elapsed() < whole {
         let now = watch.elapsed();
         for name in nodes.ended() {
@@ -134,7 +135,7 @@ fn soak(args: &Args) -> io::Result<bool> {
                 samples.push(sample);
             }
         }
-        if !args.idle && Due::is(&mut due.kill, now, KILL_EVERY) && now >= KILL_EVERY && now + AWAY < whole {
+        if !args.idle && Due::is(&mut due.kill, now, kill_every) && now >= kill_every && now + AWAY < whole {
             account.kills.push((now, nodes.kill_next()));
         }
         let back = account.kills.last().is_some_and(|(killed, _)| now >= *killed + AWAY);

@@ -7,14 +7,23 @@ use serde_json::Value;
 
 use super::nodes::Nodes;
 
+/// What the names of zenoh's threads begin with.
+const ZENOH_RUNTIMES: [&str; 5] = ["acc-", "app-", "net-", "rx-", "tx-"];
+
 /// A node process at a moment.
 #[derive(Clone, Debug)]
 pub(super) struct Sample {
     pub(super) at: Duration,
     pub(super) node: String,
     pub(super) pid: u32,
+    /// What is its own: neither pages of the program file nor of other files.
     pub(super) memory_kib: u64,
+    /// All of it that is in memory.
+    pub(super) resident_kib: u64,
+    /// Threads that Enact has started.
     pub(super) n_threads: u64,
+    /// Threads that zenoh has started, which it does as connections come and go; they end when nothing needed them for ten seconds.
+    pub(super) n_zenoh_threads: u64,
     pub(super) n_files: u64,
     pub(super) store_kib: u64,
     /// Messages that its instances received in the life of this process.
@@ -26,16 +35,17 @@ pub(super) struct Sample {
 
 impl Sample {
     pub(super) const HEAD: &'static str =
-        "seconds,node,pid,memory_kib,threads,files,store_kib,messages,cpu_ms,revision";
+        "seconds,node,pid,memory_kib,resident_kib,threads,zenoh_threads,files,store_kib,messages,cpu_ms,revision";
 }
 
 impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Sample { node, pid, memory_kib, n_threads, n_files, store_kib, n_messages, cpu_ms, revision, .. } = self;
+        let Sample { node, pid, memory_kib, resident_kib, n_threads, n_zenoh_threads, .. } = self;
+        let Sample { n_files, store_kib, n_messages, cpu_ms, revision, .. } = self;
         let seconds = self.at.as_secs_f64();
         write!(
             f,
-            "{seconds:.1},{node},{pid},{memory_kib},{n_threads},{n_files},{store_kib},{n_messages},{cpu_ms},{revision}"
+            "{seconds:.1},{node},{pid},{memory_kib},{resident_kib},{n_threads},{n_zenoh_threads},{n_files},{store_kib},{n_messages},{cpu_ms},{revision}"
         )
     }
 }
@@ -53,18 +63,30 @@ fn one(nodes: &Nodes, name: &str, pid: u32, status: &Value, revision: u64, at: D
     let of = |key: &str| -> Option<u64> {
         text.lines().find_map(|line| line.strip_prefix(key)?.split_whitespace().next()?.parse().ok())
     };
+    let (n_threads, n_zenoh_threads) = threads(pid)?;
     Some(Sample {
         at,
         node: name.to_owned(),
         pid,
-        memory_kib: of("VmRSS:")?,
-        n_threads: of("Threads:")?,
+        memory_kib: of("RssAnon:")? + of("RssShmem:")?,
+        resident_kib: of("VmRSS:")?,
+        n_threads,
+        n_zenoh_threads,
         n_files: fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count() as u64,
         store_kib: kib(&nodes.data(name)),
         n_messages: messages(status, name),
         cpu_ms: cpu_ms(pid)?,
         revision,
     })
+}
+
+/// How many threads are Enact's, and how many zenoh's, which names them after its runtimes.
+fn threads(pid: u32) -> Option<(u64, u64)> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
+    let names: Vec<String> = tasks.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok()).collect();
+    let is_zenoh = |name: &&String| ZENOH_RUNTIMES.iter().any(|runtime| name.starts_with(runtime));
+    let n_zenoh = names.iter().filter(is_zenoh).count();
+    Some(((names.len() - n_zenoh) as u64, n_zenoh as u64))
 }
 
 /// The size of the files in a folder.
