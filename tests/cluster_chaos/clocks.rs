@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::unharmed;
 use enact_lab::{
     Group, Node, eventually, now,
     tally::{note, scale},
+    unharmed,
 };
 
 /// Where distributions put it.
@@ -84,11 +84,12 @@ fn a_node_whose_clock_is_wrong_pushes_and_is_pushed_to() {
         eventually("the clock is told", || told(&node1) + told(&node2) > 0, || node1.log() + &node2.log());
         assert!(told(&node1) + told(&node2) < 10, "{}{}", node1.log(), node2.log());
         group.await_in_step(&node1, 2);
-        unharmed(&mut [&mut node1, &mut node2]);
+        let grown = unharmed(&mut [&mut node1, &mut node2]);
         let most = took.into_iter().flatten().max().unwrap_or_default();
         note(
             &format!("a node whose clock is wrong by {offset}"),
             2 * n_rounds,
+            grown,
             format!("pushes from both sides run on both after at most {most} ms; told in the log; nothing lost"),
         );
     }
@@ -123,10 +124,11 @@ fn a_node_whose_clock_is_set_back_or_forth_does_not_lose_what_it_pushes_later() 
     }
     group.await_in_step(&node1, 2);
     group.await_in_step(&node2, 2);
-    unharmed(&mut [&mut node1, &mut node2]);
+    let grown = unharmed(&mut [&mut node1, &mut node2]);
     note(
         "a clock that is set by up to an hour while its node pushes",
         n_jumps,
+        grown,
         "each push shows on both; nothing lost",
     );
 }

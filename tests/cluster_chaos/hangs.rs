@@ -1,9 +1,10 @@
 //! Methods that never return, one after another: each is given up at its limit, and the node is as usable as before.
 
-use crate::{TICKS, counters, nothing_is_lost, unharmed};
+use crate::{TICKS, counters, nothing_is_lost};
 use enact_lab::{
     Group, instance_status, node_status,
     tally::{note, scale},
+    unharmed,
 };
 
 #[test]
@@ -38,10 +39,11 @@ fn starts_and_stops_that_hang_are_given_up_one_after_another() {
     assert!(threads.is_some_and(|threads| threads["severity"] == "error"), "the zombies are told: {findings:#}");
     group.await_in_step(&node, 1);
     let n_messages = nothing_is_lost(&group, &node, &["node1"]);
-    unharmed(&mut [&mut node]);
+    let grown = unharmed(&mut [&mut node]);
     note(
         "start or stop that hangs or blocks its thread",
         4 * n_rounds,
+        grown,
         format!(
             "each given up at its limit and told with its name; zombies told by `doctor`; {n_messages} messages beside it, none lost"
         ),

@@ -9,11 +9,12 @@ use std::{
 use crate::{
     TICKS, counters,
     garbage::{connect, settled},
-    nothing_is_lost, unharmed,
+    nothing_is_lost,
 };
 use enact_lab::{
     Group, free_port,
     tally::{Held, note, scale},
+    unharmed,
 };
 
 #[test]
@@ -53,14 +54,15 @@ fn slow_and_half_open_connections_keep_nobody_out() {
     group.await_status(&node1, "node3 is gone", |status| enact_lab::node_status(status, "node3")["state"] == "absent");
     let after = settled(&node1, before);
     let n_messages = nothing_is_lost(&group, &node1, &["node2"]);
-    unharmed(&mut [&mut node1, &mut node2]);
+    let grown = unharmed(&mut [&mut node1, &mut node2]);
     note(
         "slow and half-open connections to engine and metrics",
         n_held,
+        grown,
         format!(
-            "changes, scrapes and a newcomer meanwhile; memory {} → {} KiB, threads {} → {}, files {} → {}; {n_messages} messages, \
+            "changes, scrapes and a newcomer meanwhile; threads {} → {}, files {} → {}; {n_messages} messages, \
              none lost",
-            before.memory_kib, after.memory_kib, before.n_threads, after.n_threads, before.n_files, after.n_files
+            before.n_threads, after.n_threads, before.n_files, after.n_files
         ),
     );
 }

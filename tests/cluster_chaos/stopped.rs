@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use crate::{TICKS, counters, nothing_is_lost, unharmed};
+use crate::{TICKS, counters, nothing_is_lost};
 use enact_lab::{
     Group, eventually, now,
     tally::{note, scale},
+    unharmed,
 };
 
 /// For how long a node is stopped, in turn: too short to be noticed, long enough to be suspected, to count as gone.
@@ -51,10 +52,11 @@ fn a_node_that_is_stopped_and_goes_on_delays_nobody_and_loses_nothing() {
     for (node, other) in [(&node1, "node2"), (&node2, "node1")] {
         assert!(!about(&node.log(), other), "{other} was thought dead: {}", node.log());
     }
-    unharmed(&mut [&mut node1, &mut node2, &mut node3]);
+    let grown = unharmed(&mut [&mut node1, &mut node2, &mut node3]);
     note(
         "SIGSTOP of a node under load, 0.3 to 6 s",
         n_rounds,
+        grown,
         format!(
             "noticed after at most {} ms; a change between the others took at most {} ms meanwhile; all in step at most {} ms after \
              SIGCONT; {n_messages} messages to each of two receivers, none lost or doubled; no false death",

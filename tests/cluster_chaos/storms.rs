@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
-use crate::{TICKS, counters, nothing_is_lost, unharmed};
+use crate::{TICKS, counters, nothing_is_lost};
 use enact_lab::{
     Group, instance_status,
     tally::{note, scale},
+    unharmed,
 };
 
 /// Restarts of one instance before it is given up (`limits.restarts`).
@@ -49,10 +50,11 @@ fn panic_storms_end_after_five_restarts_each_and_disturb_nobody() {
     }
     group.await_in_step(&node, 1);
     let n_messages = nothing_is_lost(&group, &node, &["node1"]);
-    unharmed(&mut [&mut node]);
+    let grown = unharmed(&mut [&mut node]);
     note(
         "component that panics at each message, or at each start",
         n_bad + 1,
+        grown,
         format!(
             "at most {RESTARTS_MAX} restarts each, then failed with its cause; {n_messages} messages beside them, none lost"
         ),

@@ -2,7 +2,11 @@
 
 use std::{fs, io::Write, path::PathBuf, process::Command};
 
-use enact_lab::{Dice, Group, Node, eventually, node_status};
+use enact_lab::{
+    Dice, Group, Node, eventually, node_status,
+    tally::{Grown, note},
+    unharmed,
+};
 
 /// A small disk of its own, at the place of a node's data. Unmounted when dropped.
 struct SmallDisk {
@@ -79,7 +83,7 @@ fn has(group: &Group, node: &Node, component: &str) -> bool {
 fn a_full_disk_refuses_what_it_cannot_keep_and_the_node_goes_on() {
     let mut group = Group::new("full");
     let Some(disk) = SmallDisk::mount(group.path("node2"), "4m") else { return };
-    let node1 = group.start("node1");
+    let mut node1 = group.start("node1");
     let mut node2 = group.start("node2");
     group.apply(&node1, "add node2.counter : Counter\n").ok();
     disk.fill();
@@ -101,7 +105,7 @@ fn a_full_disk_refuses_what_it_cannot_keep_and_the_node_goes_on() {
     eventually("there is room", || node2.log().contains("room on the disk again"), || node2.log());
     group.apply(&node2, "add node2.more : Counter\n").ok();
     group.await_in_step(&node1, 2);
-    assert!(node2.runs() && !node2.log().contains("panicked"), "{}", node2.log());
+    let grown = unharmed(&mut [&mut node1, &mut node2]);
 
     // Alone after a crash of both, it knows all that was acknowledged, by itself or by others.
     node2.kill();
@@ -111,14 +115,15 @@ fn a_full_disk_refuses_what_it_cannot_keep_and_the_node_goes_on() {
         assert!(has(&group, &node2, name), "{name} is lost: {}", node2.log());
     }
     assert!(!has(&group, &node2, &refused));
+    note("a disk that is full", 1, grown, "pushes are refused; it goes on, and keeps all when there is room");
 }
 
 #[test]
 fn a_component_whose_state_cannot_be_kept_moves_when_there_is_room() {
     let mut group = Group::new("full-move");
     let Some(disk) = SmallDisk::mount(group.path("node2"), "4m") else { return };
-    let node1 = group.start("node1");
-    let node2 = group.start("node2");
+    let mut node1 = group.start("node1");
+    let mut node2 = group.start("node2");
     group.apply(&node1, "add node2.counter : Counter\n").ok();
     group.at(&node2, &["send", "node2.counter.input", "7"]).ok();
     disk.fill();
@@ -127,6 +132,8 @@ fn a_component_whose_state_cannot_be_kept_moves_when_there_is_room() {
     disk.empty();
     group.await_reply(&node1, "node1.counter.count", |count| *count == 1);
     group.await_in_step(&node1, 2);
+    let grown = unharmed(&mut [&mut node1, &mut node2]);
+    note("a component whose state cannot be kept", 1, grown, "it moves when there is room");
 }
 
 #[test]
@@ -138,12 +145,13 @@ fn a_disk_that_is_full_or_read_only_at_the_start_is_named() {
     assert_eq!(node.wait(), Some(1), "{}", node.log());
     assert!(node.log().contains("is full") && node.log().contains("help: make room"), "{}", node.log());
     disk.empty();
-    drop(group.start("node1"));
+    let grown = unharmed(&mut [&mut group.start("node1")]);
     disk.make_read_only();
     let mut node = group.spawn("node1", &[]);
     assert_eq!(node.wait(), Some(1), "{}", node.log());
     assert!(node.log().contains("Read-only file system"), "{}", node.log());
     assert!(!node.log().contains("panicked"), "{}", node.log());
+    note("a disk that is full or read-only at the start", 2, grown, "it is named");
 }
 
 /// What is set aside in a node's data.
@@ -156,12 +164,14 @@ fn set_aside(group: &Group, node: &str) -> Vec<PathBuf> {
 fn a_node_with_damaged_data_says_so_and_takes_the_model_from_its_group() {
     // It is killed again and again, which is no fault of the revision.
     let mut group = Group::new("damaged").with("ENACT_LIMITS_PROBATION", "0s");
-    let node1 = group.start("node1");
+    let mut node1 = group.start("node1");
     let mut node2 = group.start("node2");
     group.apply(&node1, "add node2.counter : Counter\nadd node1.counter : Counter\n").ok();
     let revision = group.revision(&node1);
     let file = group.path("node2").join("enact.redb");
-    for seed in 0..6 {
+    let n_rounds = 6;
+    let mut grown = Grown::default();
+    for seed in 0..n_rounds {
         let mut dice = Dice::of(seed);
         node2.kill();
         let n_aside = set_aside(&group, "node2").len();
@@ -181,8 +191,14 @@ fn a_node_with_damaged_data_says_so_and_takes_the_model_from_its_group() {
         if set_aside(&group, "node2").len() > n_aside {
             assert!(node2.log().matches("the data is damaged").count() > n_told, "{}", node2.log());
         }
-        assert!(!node2.log().contains("panicked"), "{}", node2.log());
+        grown = grown.max(unharmed(&mut [&mut node1, &mut node2]));
     }
+    note(
+        "data that is damaged",
+        n_rounds as usize,
+        grown,
+        "told, and set aside where need be; the model comes from the group",
+    );
 }
 
 #[test]
@@ -195,9 +211,11 @@ fn a_node_alone_with_damaged_data_starts_empty_and_says_so() {
     let mut bytes = fs::read(&file).expect("its data");
     bytes.iter_mut().skip(64).for_each(|byte| *byte ^= 0x55);
     fs::write(&file, &bytes).expect("its data");
-    let node = group.start("node1");
+    let mut node = group.start("node1");
     assert!(node.log().contains("the data is damaged and was set aside"), "{}", node.log());
     let aside = set_aside(&group, "node1");
     assert_eq!(fs::read(&aside[0]).expect("it is kept"), bytes);
     assert_eq!(node_status(&group.status(&node), "node1")["instances"].as_array().map(Vec::len), Some(0));
+    let grown = unharmed(&mut [&mut node]);
+    note("data that is damaged, of a node alone", 1, grown, "told, and set aside");
 }

@@ -1,6 +1,6 @@
 //! A revision that ends the process of a node is tried twice, and then left alone.
 
-use enact_lab::{Group, Node, eventually, instance_status, node_status};
+use enact_lab::{Group, Node, eventually, instance_status, node_status, tally::note, unharmed};
 
 /// A group whose revisions are good after a moment.
 fn group(name: &str) -> Group {
@@ -26,7 +26,7 @@ fn crash(group: &mut Group, name: &str, more: &[&str], n_times: usize) {
 #[test]
 fn a_revision_that_crashes_its_node_twice_is_left_alone_and_the_last_good_one_runs() {
     let mut group = group("poison");
-    let node1 = group.start("node1");
+    let mut node1 = group.start("node1");
     let mut node2 = group.start("node2");
     group.apply(&node1, "add node2.stays : Counter\nadd node2.moves : Counter\n").ok();
     await_good(&node2, &group.revision(&node1));
@@ -66,7 +66,13 @@ fn a_revision_that_crashes_its_node_twice_is_left_alone_and_the_last_good_one_ru
     group.apply(&node1, "remove node2.bad\n").ok();
     group.await_in_step(&node1, 2);
     assert_eq!(group.ask(&node1, "node2.stays.count"), 0);
-    assert!(node2.runs());
+    let grown = unharmed(&mut [&mut node1, &mut node2]);
+    note(
+        "a revision that ends the process",
+        1,
+        grown,
+        "after two crashes the last good one runs, and the group is told",
+    );
 }
 
 #[test]
@@ -77,7 +83,7 @@ fn a_node_whose_first_revision_crashes_it_boots_with_nothing_and_says_so() {
     group.write("boot.kevs", script);
     let boot = ["--boot", "boot.kevs"];
     crash(&mut group, "node1", &boot, 2);
-    let node = group.spawn("node1", &boot);
+    let mut node = group.spawn("node1", &boot);
     group.await_status(&node, "it is poisoned", |status| node_status(status, "node1")["state"] == "poisoned");
     let status = group.status(&node);
     let shown = node_status(&status, "node1");
@@ -86,6 +92,8 @@ fn a_node_whose_first_revision_crashes_it_boots_with_nothing_and_says_so() {
     group.apply(&node, "remove node1.bad\nadd node1.counter : Counter\n").ok();
     assert_eq!(group.ask(&node, "node1.counter.count"), 0);
     group.await_in_step(&node, 1);
+    let grown = unharmed(&mut [&mut node]);
+    note("a first revision that ends the process", 1, grown, "after two crashes nothing runs, and it says so");
 }
 
 #[test]
@@ -104,7 +112,9 @@ fn a_new_revision_with_the_same_fault_gets_its_own_trials() {
     group.apply(&node, "set node1.counter.every = '7'\n");
     assert_eq!(node.wait(), None, "{}", node.log());
     crash(&mut group, "node1", &[], 1);
-    let node = group.spawn("node1", &[]);
+    let mut node = group.spawn("node1", &[]);
     group.await_status(&node, "it is poisoned by that one, too", is_poisoned);
     assert_eq!(group.ask(&node, "node1.counter.count"), 0, "the last good revision runs");
+    let grown = unharmed(&mut [&mut node]);
+    note("a new revision with the same fault", 1, grown, "it gets trials of its own, and the last good one runs");
 }

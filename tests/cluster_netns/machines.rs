@@ -8,6 +8,7 @@ use std::{
 };
 
 use enact::io::clock::Stopwatch;
+use enact_lab::tally::{Grown, Held};
 use lab::Lab;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -84,7 +85,7 @@ impl Machines {
         command.arg("--data").arg(self.folder.path().join(format!("{name}-{side}")));
         command.stdin(Stdio::null()).stderr(file.try_clone().expect("a file")).stdout(file);
         let child = command.spawn().expect("ip is there");
-        Node { address, child, log }
+        Node { address, child, log, at_first: None }
     }
 
     /// Runs `enact` on a machine, against the node there.
@@ -140,7 +141,11 @@ impl Machines {
 
     fn command(&self, side: usize) -> std::process::Command {
         let mut command = self.lab.command(side, ENACT);
-        command.current_dir(self.folder.path()).env("XDG_CONFIG_HOME", self.folder.path()).env_remove("RUST_LOG");
+        command
+            .current_dir(self.folder.path())
+            .env("XDG_CONFIG_HOME", self.folder.path())
+            .env_remove("RUST_LOG")
+            .env_remove("RUST_BACKTRACE");
         command.env("ENACT_GROUP", &self.group).env("ENACT_MULTICAST_ENABLED", self.multicast.to_string());
         command.env("ENACT_NODE", format!("tcp/{}:{PORT}", Lab::address(side)));
         command
@@ -152,6 +157,8 @@ pub(crate) struct Node {
     pub(crate) address: String,
     child: Child,
     log: PathBuf,
+    /// What it held when its group was first ready, if somebody waited for that.
+    at_first: Option<Held>,
 }
 
 impl Node {
@@ -160,9 +167,22 @@ impl Node {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// It is ready: what it takes from here on is what the test costs it.
+    pub(crate) fn now_ready(&mut self) {
+        self.at_first = Some(Held::by(self.child.id()));
+    }
+
     /// Whether it runs.
     pub(crate) fn runs(&mut self) -> bool {
         self.child.try_wait().expect("the process is ours").is_none()
+    }
+
+    /// It runs, has not panicked, and has not taken much memory. Gives how much.
+    #[track_caller]
+    pub(crate) fn unharmed(&mut self) -> Grown {
+        assert!(self.runs(), "{}", self.log());
+        assert!(!self.log().contains("panicked at"), "{}", self.log());
+        Grown::of(&self.address, self.child.id(), self.at_first)
     }
 
     /// Ends it at once, as a crash would.

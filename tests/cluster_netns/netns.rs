@@ -9,7 +9,8 @@ mod pushes;
 use std::time::Duration;
 
 use enact::io::clock::Stopwatch;
-use machines::{Machines, eventually, node_status};
+use enact_lab::tally::note;
+use machines::{Machines, Node, eventually, node_status};
 use pushes::Pushes;
 use serde_json::Value;
 
@@ -67,8 +68,9 @@ const SYSTEM: &str = "
 #[test]
 fn after_a_cut_under_pushes_on_both_sides_only_what_the_conflict_report_names_is_gone() {
     let Some(machines) = Machines::build("c") else { return };
-    let _nodes = [machines.start(0, "left", &[]), machines.start(1, "right", &[])];
+    let mut nodes = [machines.start(0, "left", &[]), machines.start(1, "right", &[])];
     machines.await_ready(&["left", "right"]);
+    nodes.iter_mut().for_each(Node::now_ready);
     machines.apply(0, &[SYSTEM]).ok();
     eventually("messages cross", || machines.ask(1, "right.counter.count") > 3.0);
 
@@ -98,6 +100,13 @@ fn after_a_cut_under_pushes_on_both_sides_only_what_the_conflict_report_names_is
         eventually("messages cross again", || machines.ask(1, port) > before + 3.0);
     }
     nothing_is_lost_in_the_queue(&machines);
+    let grown = nodes.iter_mut().map(Node::unharmed).max().unwrap_or_default();
+    note(
+        "a link that is down under pushes of both sides",
+        1,
+        grown,
+        "gone is what the conflict report names, and nothing else",
+    );
 }
 
 /// Pushes to the same and to different places on both sides, as long as the cable is out.

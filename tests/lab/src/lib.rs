@@ -17,6 +17,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub use dice::Dice;
+use tally::{Grown, Held};
 
 /// How long a fact may take to become true: generous, since two slow cores may be shared by many.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -34,6 +35,8 @@ pub struct Node {
     /// The process.
     pub child: Child,
     log: PathBuf,
+    /// What it held when it was ready, if somebody waited for that.
+    at_first: Option<Held>,
 }
 
 impl Node {
@@ -70,6 +73,11 @@ impl Node {
         let ended = || child.try_wait().expect("the process is ours").map(|status| code = status.code()).is_some();
         eventually(&format!("{name} ends"), ended, || read(&log));
         code
+    }
+
+    /// What the process holds now.
+    pub fn held(&self) -> Held {
+        Held::by(self.child.id())
     }
 
     /// Whether the process runs.
@@ -183,8 +191,9 @@ impl Group {
     /// The same with more arguments.
     #[track_caller]
     pub fn start_with(&mut self, name: &str, more: &[&str]) -> Node {
-        let node = self.spawn(name, more);
+        let mut node = self.spawn(name, more);
         self.await_status(&node, &format!("{name} is ready"), |status| node_status(status, name)["state"] == "ready");
+        node.at_first = Some(node.held());
         node
     }
 
@@ -226,7 +235,7 @@ impl Group {
 
     /// A node whose process was started from [`Group::node`].
     pub fn adopt(&self, name: &str, address: String, child: Child) -> Node {
-        Node { name: name.to_owned(), address, child, log: self.path(&format!("{name}.log")) }
+        Node { name: name.to_owned(), address, child, log: self.path(&format!("{name}.log")), at_first: None }
     }
 
     /// Runs `enact` against a node.
@@ -326,7 +335,8 @@ impl Group {
         }
         command.current_dir(self.folder.path()).env("ENACT_GROUP", &self.name).env("ENACT_MULTICAST_ENABLED", "false");
         command.envs(self.settings.iter().copied()).stdin(Stdio::null());
-        command.env("XDG_CONFIG_HOME", self.folder.path()).env_remove("RUST_LOG");
+        // The symbols for a backtrace take 50 MiB, which would be taken for a node's.
+        command.env("XDG_CONFIG_HOME", self.folder.path()).env_remove("RUST_LOG").env_remove("RUST_BACKTRACE");
         command
     }
 }
@@ -350,6 +360,22 @@ pub fn node_status<'a>(status: &'a Value, name: &str) -> &'a Value {
 pub fn instance_status<'a>(status: &'a Value, node: &str, name: &str) -> &'a Value {
     let instances = node_status(status, node)["instances"].as_array();
     instances.into_iter().flatten().find(|instance| instance["name"] == name).unwrap_or(&Value::Null)
+}
+
+/// All processes run, none of them has panicked where nobody ordered it, and none has taken much more memory than it had when it was
+/// ready. Gives the most that one of them has taken.
+#[track_caller]
+pub fn unharmed(nodes: &mut [&mut Node]) -> Grown {
+    let mut most = Grown::default();
+    for node in nodes {
+        assert!(node.runs(), "{} has ended: {}", node.name, node.log());
+        let log = node.log();
+        let panics: Vec<&str> =
+            log.lines().filter(|line| line.contains("panicked at") && !line.contains("faulty.rs")).collect();
+        assert!(panics.is_empty(), "{} panicked: {panics:#?}", node.name);
+        most = most.max(Grown::of(&node.name, node.child.id(), node.at_first));
+    }
+    most
 }
 
 /// Waits for a fact; says more when it does not come.

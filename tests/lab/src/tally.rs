@@ -1,4 +1,4 @@
-//! What a campaign of faults counts: how often each was provoked, and what came of it.
+//! What a campaign of faults counts: how often each was provoked, what came of it, and how much memory it cost.
 //!
 //! An ordinary test run provokes few. `ENACT_FAULTS=full` provokes as many as are promised, `ENACT_FAULTS_OUT=FILE` adds each row to
 //! a file as a line of JSON.
@@ -11,10 +11,11 @@ pub fn scale(few: usize, full: usize) -> usize {
 }
 
 /// A row of the table.
-pub fn note(fault: &str, count: usize, outcome: impl Display) {
-    println!("| {fault} | {count} | {outcome} |");
+pub fn note(fault: &str, count: usize, grown: Grown, outcome: impl Display) {
+    println!("| {fault} | {count} | {outcome} | {grown} |");
     let Ok(path) = std::env::var("ENACT_FAULTS_OUT") else { return };
-    let row = serde_json::json!({ "fault": fault, "count": count, "outcome": outcome.to_string() });
+    let outcome = outcome.to_string();
+    let row = serde_json::json!({ "fault": fault, "count": count, "outcome": outcome, "memoryKib": grown.0 });
     let mut file = File::options().create(true).append(true).open(&path).expect("ENACT_FAULTS_OUT can be written");
     writeln!(file, "{row}").expect("ENACT_FAULTS_OUT can be written");
 }
@@ -22,7 +23,7 @@ pub fn note(fault: &str, count: usize, outcome: impl Display) {
 /// A process as the system sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Held {
-    /// What of it is in memory.
+    /// What of its memory is its own: pages of the program file, which all nodes share, are not.
     pub memory_kib: u64,
     /// Its threads.
     pub n_threads: u64,
@@ -39,6 +40,34 @@ impl Held {
             line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
         };
         let files = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("the process is ours");
-        Held { memory_kib: of("VmRSS:"), n_threads: of("Threads:"), n_files: files.count() as u64 }
+        let memory_kib = of("RssAnon:") + of("RssShmem:");
+        Held { memory_kib, n_threads: of("Threads:"), n_files: files.count() as u64 }
+    }
+}
+
+/// How much more memory a node may hold after the faults of a test than when it was ready.
+const GROWTH_MAX_KIB: u64 = 64 * 1024;
+
+/// How much more memory nodes hold than when they were ready: the most of all, in KiB.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Grown(u64);
+
+impl Grown {
+    /// What a living process holds now more than then. A node that nobody saw get ready has had nothing.
+    ///
+    /// # Panics
+    /// When that is too much.
+    #[track_caller]
+    pub fn of(name: &str, pid: u32, before: Option<Held>) -> Grown {
+        let now = Held::by(pid);
+        let grown = now.memory_kib.saturating_sub(before.map_or(0, |before| before.memory_kib));
+        assert!(grown < GROWTH_MAX_KIB, "the memory of {name} has grown by {grown} KiB: {before:?} → {now:?}");
+        Grown(grown)
+    }
+}
+
+impl Display for Grown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "+{:.1} MiB", self.0 as f64 / 1024.0)
     }
 }
