@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::machines::{Machines, Node, eventually, node_status};
 
-/// Messages cross, and each side has a counter whose `every` only it changes.
+/// Messages cross, and each side has a counter whose `every` only it changes. They are kept however long a busy machine takes: after the
+/// usual half a minute they would be given up, as promised.
 const SYSTEM: &str = "
     add left.ticker : Ticker
     add right.counter, left.mine, right.mine : Counter
@@ -15,6 +16,7 @@ const SYSTEM: &str = "
     bind left.ticker.tick ticks
     bind right.counter.input ticks
     set left.ticker.period = '20ms'
+    set ticks.keep = '1h'
 ";
 
 const SIDES: [&str; 2] = ["left", "right"];
