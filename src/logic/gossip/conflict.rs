@@ -70,19 +70,16 @@ impl Merge<'_> {
     }
 
     fn conflict(&self, element: &Element, register: &Register, loser: Stamp, lost: Option<&Cell>) -> Option<Conflict> {
-        let type_of = |id: ComponentId| self.new.get(&Element::Component(id), &Register::Type);
-        let is_dropped = match element {
-            Element::Component(id) | Element::Binding(id, ..) => type_of(*id).is_none(),
-            _ => false,
-        };
+        // Without a trace: whoever removed it did so beyond the horizon. Never earlier than what was dropped.
+        let floor = ntp_of(self.new.floor() + Duration::from_micros(1));
+        let beyond = Stamp::new(floor.max(loser.ntp().saturating_add(1)), loser.origin());
         let winners = match self.new.get(element, register) {
             Some(entry) if entry.stamp != loser => vec![entry.stamp],
-            Some(_) if !is_dropped => culprits(self.new, element, register),
-            // Without a trace: whoever removed it did so beyond the horizon. Never earlier than what was dropped.
-            _ => {
-                let floor = ntp_of(self.new.floor() + Duration::from_micros(1));
-                vec![Stamp::new(floor.max(loser.ntp().saturating_add(1)), loser.origin())]
+            Some(_) => {
+                let found = culprits(self.new, element, register);
+                found.into_iter().map(|entry| entry.map_or(beyond, |entry| entry.stamp)).collect()
             }
+            None => vec![beyond],
         };
         let winner = winners.into_iter().find(|winner| self.is_concurrent(loser, *winner))?;
         Some(Conflict {
@@ -109,58 +106,60 @@ impl Merge<'_> {
     }
 }
 
-/// Why a register does not show what it holds: the writes that stand in its way together, the nearest first. Its author may have
-/// known of some of them, but not that they would meet.
-fn culprits(registers: &Registers, element: &Element, register: &Register) -> Vec<Stamp> {
+/// Why a register does not show what it holds: the writes that stand in its way together, the nearest first; `None` for a removal
+/// that is forgotten. Its author may have known of some of them, but not that they would meet.
+fn culprits<'a>(registers: &'a Registers, element: &Element, register: &'a Register) -> Vec<Option<&'a Entry>> {
     if let Some(row) = registers.row(element)
         && row.get(register).is_some_and(|entry| entry.cell.is_none())
     {
-        return values(row, register).map(|value| value.stamp).collect();
+        return values(row, register).map(Some).collect();
     }
-    let mut found = Vec::new();
-    let mut gone = |element: Element| found.extend(here(registers, &element).filter(|it| !is_present(it)));
-    gone(element.clone());
-    match (element, register) {
-        (Element::Binding(_, _, channel), _) => gone(Element::Channel(channel.clone())),
-        (_, Register::Member(node)) => gone(Element::Node(node.clone())),
-        (_, Register::Attached(group)) => gone(Element::Group(group.clone())),
-        _ => {}
-    }
+    let mut found = gone(here(registers, element));
+    found.extend(match (element, register) {
+        (Element::Binding(_, _, channel), _) => gone(here(registers, &Element::Channel(channel.clone()))),
+        (_, Register::Member(node)) => gone(here(registers, &Element::Node(node.clone()))),
+        (_, Register::Attached(group)) => gone(here(registers, &Element::Group(group.clone()))),
+        (Element::Node(node), Register::Host) => hiding_host(registers, node),
+        _ => Vec::new(),
+    });
     if let Element::Component(id) | Element::Binding(id, ..) = element {
         found.extend(hiding_component(registers, *id));
     }
-    if let (Element::Node(node), Register::Host) = (element, register) {
-        found.extend(hiding_host(registers, node));
-    }
-    found.into_iter().map(|entry| entry.stamp).collect()
+    found
 }
 
 /// What may hide a component: that its type is gone, or its node; another one at its place; and who took it away or brought it there.
-fn hiding_component(registers: &Registers, id: ComponentId) -> Vec<&Entry> {
+fn hiding_component(registers: &Registers, id: ComponentId) -> Vec<Option<&Entry>> {
     let component = Element::Component(id);
-    let hollowed = registers.get(&component, &Register::Type).filter(|it| it.cell.is_none());
-    let mut found: Vec<&Entry> = hollowed.into_iter().collect();
+    let mut found = gone(registers.get(&component, &Register::Type));
     if let Some((node, name)) = place(registers, id) {
-        found.extend(here(registers, &Element::Node(node.clone())).filter(|it| !is_present(it)));
+        found.extend(gone(here(registers, &Element::Node(node.clone()))));
         if let Some(winner) = winner(registers, node, name).filter(|winner| *winner != id).map(Element::Component) {
-            found.extend([Register::Here, Register::Type].iter().filter_map(|part| registers.get(&winner, part)));
+            found.extend([Register::Here, Register::Type].map(|part| registers.get(&winner, &part)));
         }
     }
-    found.extend(here(registers, &component));
+    found.push(here(registers, &component));
     found
 }
 
 /// What may hide that a node has a host: that the host is gone, or the others of a circle, the latest first.
-fn hiding_host<'a>(registers: &'a Registers, node: &NodeName) -> Vec<&'a Entry> {
+fn hiding_host<'a>(registers: &'a Registers, node: &NodeName) -> Vec<Option<&'a Entry>> {
     let host = registers.get(&Element::Node(node.clone()), &Register::Host).and_then(|entry| entry.cell.as_ref());
-    let host = host.and_then(|cell| if let Cell::Node(host) = cell { Some(host) } else { None });
-    let gone = host.and_then(|host| here(registers, &Element::Node(host.clone()))).filter(|it| !is_present(it));
+    let mut found = match host {
+        Some(Cell::Node(host)) => gone(here(registers, &Element::Node(host.clone()))),
+        _ => Vec::new(),
+    };
     let circle = cycle(registers, node).unwrap_or_default();
     let others = circle.into_iter().filter(|other| *other != node).map(|other| Element::Node(other.clone()));
-    let parts = others.flat_map(|other| [Register::Host, Register::Here].map(|part| registers.get(&other, &part)));
-    let mut found: Vec<&Entry> = parts.chain([gone]).flatten().collect();
-    found.sort_by_key(|entry| Reverse(entry.stamp));
+    found.extend(others.flat_map(|other| [Register::Host, Register::Here].map(|part| registers.get(&other, &part))));
+    found.sort_by_key(|entry| Reverse(entry.map(|entry| entry.stamp)));
     found
+}
+
+/// The last write about what must be there, where it is not.
+fn gone(entry: Option<&Entry>) -> Vec<Option<&Entry>> {
+    let is_there = entry.is_some_and(is_present);
+    if is_there { Vec::new() } else { vec![entry] }
 }
 
 /// The last write about whether an element is there.

@@ -128,3 +128,15 @@ fn a_member_that_hears_up_to_when_removals_are_forgotten_keeps_that() {
     assert_eq!(member.replica().registers().floor(), Time::from_ms(3000));
     assert!(effects.iter().any(|effect| matches!(effect, Effect::KeepAll)), "{effects:?}");
 }
+
+#[test]
+fn who_changes_what_was_removed_so_long_ago_that_nobody_remembers_is_told() {
+    let mut replica = replica(0);
+    let (seen, _) = replica.push(Time::from_ms(1000), push(with_channel("x", "0"), None, false)).unwrap();
+    replica.push(Time::from_ms(2000), push(Model::default(), None, false)).unwrap();
+    replica.forget_removals(Time::from_ms(3000));
+    let wanted = push(with_channel("x", "1"), Some(seen.snapshot), false);
+    let (pushed, _) = replica.push(Time::from_ms(4000), wanted).unwrap();
+    assert_eq!(pushed.snapshot.model, Model::default());
+    assert_eq!(pushed.conflicts.len(), 1, "{:?}", pushed.conflicts);
+}
