@@ -8,11 +8,12 @@ use tokio::task::JoinHandle;
 use super::{
     Behaviour, LocalModel, Me,
     me::Turn,
+    shell::Seen,
     timer::{Job, Timer, Timers},
 };
 use crate::{
     io::telemetry,
-    runtime::instance::{Environment, Inbox, NoModel, inbox::panic_text},
+    runtime::instance::{Environment, NoModel, inbox::panic_text},
     words::{ComponentName, InstancePath, NodeName},
 };
 
@@ -20,30 +21,34 @@ use crate::{
 pub struct Ctx<C: Behaviour> {
     /// The component's name on its node.
     pub name: ComponentName,
-    inbox: Arc<Inbox>,
-    environment: Arc<Environment>,
     pub(super) timers: Timers<C>,
     tasks: Vec<(Cow<'static, str>, JoinHandle<()>)>,
+    /// The last to be dropped.
+    seen: Seen,
 }
 
 impl<C: Behaviour> Ctx<C> {
-    pub(super) fn new(name: ComponentName, inbox: Arc<Inbox>, environment: Arc<Environment>) -> Ctx<C> {
-        Ctx { name, inbox, environment, timers: Timers::default(), tasks: Vec::new() }
+    pub(super) fn new(name: ComponentName, seen: Seen) -> Ctx<C> {
+        Ctx { name, timers: Timers::default(), tasks: Vec::new(), seen }
+    }
+
+    pub(super) fn environment(&self) -> &Environment {
+        &self.seen.environment
     }
 
     /// The component's address in the model: `node.component`.
     pub fn path(&self) -> &InstancePath {
-        self.inbox.path()
+        self.seen.inbox.path()
     }
 
     /// The node that it lives on.
     pub fn node(&self) -> &NodeName {
-        self.environment.node()
+        self.seen.environment.node()
     }
 
     /// A reference to the component, for its tasks and servers.
     pub fn me(&self) -> Me<C> {
-        Me::new(self.inbox.clone())
+        Me::new(self.seen.inbox.clone())
     }
 
     /// Calls a method again and again, the first time after one `period`, until the component stops. A timer of the same
@@ -103,7 +108,7 @@ impl<C: Behaviour> Ctx<C> {
             self.tasks.swap_remove(at).1.abort();
         }
         let (me, task_name) = (self.me(), name.clone());
-        let task = actix_rt::spawn(telemetry::speaking(self.inbox.clone(), async move {
+        let task = actix_rt::spawn(telemetry::speaking(self.seen.inbox.clone(), async move {
             if let Err(panic) = AssertUnwindSafe(work).catch_unwind().await {
                 let turn = Turn::TaskPanicked { name: task_name.into_owned(), reason: panic_text(&*panic) };
                 // A component that has ended meanwhile needs no word of it.
@@ -130,13 +135,13 @@ impl<C: Behaviour> Ctx<C> {
     /// # Errors
     /// [`NoModel`] when the component runs alone.
     pub fn local_model(&self) -> Result<LocalModel, NoModel> {
-        let service = self.environment.model().ok_or(NoModel)?;
+        let service = self.seen.environment.model().ok_or(NoModel)?;
         Ok(LocalModel::new(service.clone(), self.path().clone()))
     }
 
     /// A service that the node offers, by its type (the engine's `Router`, or what the owner of the node brought).
     pub fn service<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.environment.service()
+        self.seen.environment.service()
     }
 
     /// Ends timers and tasks without waiting.

@@ -6,7 +6,7 @@
 //! An instance that does nothing must cost next to nothing, for there may be a million of them: what is rare is boxed while it
 //! lasts, and what nobody needs is not there.
 
-use std::{future::poll_fn, mem, sync::Arc, task::Poll, thread};
+use std::{future::poll_fn, mem, pin::pin, sync::Arc, task::Poll, thread};
 
 use actix::{Actor, ActorContext, ActorState};
 use tracing::{debug, error, warn};
@@ -52,12 +52,12 @@ impl ActorContext for Seat {
 pub(super) struct Shell<C: Behaviour> {
     /// Absent before it is made, and when it cannot be made.
     component: Option<C>,
-    ctx: Ctx<C>,
+    inbox: Arc<Inbox>,
     dictionary: Dictionary,
     /// Why there is no component.
     broken: Option<Box<Failure>>,
-    /// The last to be dropped: who waits for the end is told when all else is gone.
-    seen: Seen,
+    /// The last to be dropped, for it has [`Seen`]: who waits for the end is told when all else is gone.
+    ctx: Ctx<C>,
 }
 
 // The component is only ever used through the future that it lives in, and never pinned by itself.
@@ -70,18 +70,17 @@ impl<C: Behaviour> Actor for Shell<C> {
 impl<C: Behaviour> Shell<C> {
     /// A shell for a component that will be made from its dictionary (or is made already, in tests).
     pub(super) fn new(seen: Seen, dictionary: Dictionary, component: Option<C>) -> Shell<C> {
-        let Seen { inbox, environment } = &seen;
+        let inbox = seen.inbox.clone();
         let name = match inbox.path() {
             InstancePath::Component(_, name) => name.clone(),
             other => ComponentName::parse(&other.to_string()).expect("the name of an instance is a name"),
         };
-        let ctx = Ctx::new(name, inbox.clone(), environment.clone());
-        Shell { component, ctx, dictionary, broken: None, seen }
+        Shell { component, inbox, dictionary, broken: None, ctx: Ctx::new(name, seen) }
     }
 
     /// Starts the actor on this thread.
     pub(super) fn spawn(self) {
-        actix_rt::spawn(telemetry::speaking(self.seen.inbox.clone(), live(self)));
+        actix_rt::spawn(telemetry::speaking(self.inbox.clone(), live(self)));
     }
 }
 
@@ -128,15 +127,21 @@ fn live<C: Behaviour>(mut shell: Shell<C>) -> impl Future<Output = ()> {
         seat.0 = ActorState::Running;
         let mut n_in_a_row = 0;
         let (outcome, done) = loop {
-            match shell.next(&mut n_in_a_row).await {
-                Next::Event(Event::Op(Op::End, done)) => break (Box::pin(shell.end()).await, done),
-                // Boxed since they are rare and large: while an instance only handles messages, it does not carry the room for them.
-                Next::Event(Event::Op(op, done)) => Box::pin(shell.obey(op, done)).await,
-                Next::Event(Event::Turn(turn)) => Box::pin(shell.turn(turn)).await,
-                Next::Timer(timer) => Box::pin(shell.fire(timer)).await,
-                Next::Event(Event::Input(port, message, reply)) => shell.input(port, message, reply).await,
-                Next::Pause => pause().await,
-            }
+            let (port, message, reply) = match shell.next(&mut n_in_a_row).await {
+                Next::Event(Event::Input(port, message, reply)) => (port, message, reply),
+                // Boxed since all else is rare and large: while an instance only handles messages, it does not carry the room for it.
+                other => match Box::pin(shell.rarely(other)).await {
+                    Some(end) => break end,
+                    None => continue,
+                },
+            };
+            let Some(component) = &mut shell.component else { continue };
+            let handled = {
+                // Where it is made it stays: each function that takes a future to await it has room for it twice.
+                let mut work = pin!(component.on_input(C::INPUTS[port].name, message, &mut shell.ctx));
+                poll_fn(|cx| shell.inbox.poll_run(work.as_mut(), cx)).await
+            };
+            shell.answer(port, handled, reply);
         };
         seat.terminate();
         shell.stopped(&mut seat);
@@ -166,7 +171,7 @@ enum Next<C: Behaviour> {
 
 impl<C: Behaviour> Shell<C> {
     fn is_running(&self) -> bool {
-        self.seen.inbox.condition() == Condition::Running
+        self.inbox.condition() == Condition::Running
     }
 
     /// What comes next. A component that is never idle looks at its timers, and lets others have their turn, now and then.
@@ -174,7 +179,7 @@ impl<C: Behaviour> Shell<C> {
         let running = self.is_running();
         *n_in_a_row += 1;
         let pause = *n_in_a_row > EVENTS_IN_A_ROW;
-        let (inbox, timers) = (&self.seen.inbox, &mut self.ctx.timers);
+        let (inbox, timers) = (&self.inbox, &mut self.ctx.timers);
         let next = poll_fn(|cx| {
             if pause
                 && running
@@ -205,10 +210,10 @@ impl<C: Behaviour> Shell<C> {
 
     async fn make(&mut self) {
         let dictionary = self.dictionary.clone();
-        match self.seen.inbox.run(async { C::build(&dictionary) }).await {
+        match self.inbox.run(async { C::build(&dictionary) }).await {
             Ok(Ok(component)) => {
                 self.component = Some(component);
-                self.seen.inbox.set_condition(Condition::Created);
+                self.inbox.set_condition(Condition::Created);
             }
             Ok(Err(errors)) => self.break_down(Failure::Params(errors)),
             Err(crash) => self.break_down(failure_of(crash, "create")),
@@ -216,7 +221,7 @@ impl<C: Behaviour> Shell<C> {
     }
 
     fn break_down(&mut self, failure: Failure) {
-        self.seen.inbox.fail(failure.clone());
+        self.inbox.fail(failure.clone());
         self.broken = Some(Box::new(failure));
     }
 
@@ -242,7 +247,7 @@ impl<C: Behaviour> Shell<C> {
         if self.is_running()
             && let Err(failure) = self.stop().await
         {
-            warn!(instance = %self.seen.inbox.path(), %failure, "an instance did not stop well before it ended");
+            warn!(instance = %self.inbox.path(), %failure, "an instance did not stop well before it ended");
         }
         self.ctx.cancel_all().await;
         self.discard().await;
@@ -252,9 +257,9 @@ impl<C: Behaviour> Shell<C> {
     /// Drops the component; its `drop` is its own code too.
     async fn discard(&mut self) {
         let component = self.component.take();
-        if let Err(crash) = self.seen.inbox.run(async move { drop(component) }).await {
+        if let Err(crash) = self.inbox.run(async move { drop(component) }).await {
             let failure = failure_of(crash, "drop");
-            warn!(instance = %self.seen.inbox.path(), %failure, "an instance failed while it was dropped");
+            warn!(instance = %self.inbox.path(), %failure, "an instance failed while it was dropped");
         }
     }
 
@@ -264,9 +269,20 @@ impl<C: Behaviour> Shell<C> {
 
     // ---- what the node wants ----
 
-    async fn obey(&mut self, op: Op, done: Done) {
-        let outcome = self.outcome_of(op).await;
-        done.send(outcome);
+    /// All that may come next but messages. With the end comes its outcome, and who is told of it.
+    async fn rarely(&mut self, next: Next<C>) -> Option<(Outcome, Done)> {
+        match next {
+            Next::Event(Event::Op(Op::End, done)) => return Some((self.end().await, done)),
+            Next::Event(Event::Op(op, done)) => {
+                let outcome = self.outcome_of(op).await;
+                done.send(outcome);
+            }
+            Next::Event(Event::Turn(turn)) => self.turn(turn).await,
+            Next::Timer(timer) => self.fire(timer).await,
+            Next::Pause => pause().await,
+            Next::Event(Event::Input(..)) => unreachable!("handled by the caller"),
+        }
+        None
     }
 
     async fn outcome_of(&mut self, op: Op) -> Outcome {
@@ -295,16 +311,16 @@ impl<C: Behaviour> Shell<C> {
     }
 
     async fn start(&mut self) -> Outcome {
-        match self.seen.inbox.condition() {
+        match self.inbox.condition() {
             Condition::Running => return Ok(Value::Null),
             Condition::Failed => return Err(self.refuse("start")),
             _ => {}
         }
         let (component, ctx) = (self.component.as_mut().expect("looked at before"), &mut self.ctx);
-        let started = self.seen.inbox.run(component.on_start(ctx)).await;
+        let started = self.inbox.run(component.on_start(ctx)).await;
         let outcome = self.judge(started, "start");
         match &outcome {
-            Ok(_) => self.seen.inbox.set_condition(Condition::Running),
+            Ok(_) => self.inbox.set_condition(Condition::Running),
             // What a start that failed has begun is not left behind.
             Err(_) => self.ctx.cancel_all().await,
         }
@@ -316,12 +332,12 @@ impl<C: Behaviour> Shell<C> {
             return Ok(Value::Null);
         }
         let (component, ctx) = (self.component.as_mut().expect("it is running"), &mut self.ctx);
-        let stopped = self.seen.inbox.run(component.on_stop(ctx)).await;
+        let stopped = self.inbox.run(component.on_stop(ctx)).await;
         let outcome = self.judge(stopped, "stop");
         self.ctx.cancel_all().await;
-        if self.seen.inbox.condition() != Condition::Failed {
+        if self.inbox.condition() != Condition::Failed {
             // A stop method that returns an error has stopped all the same: nothing of it runs any more.
-            self.seen.inbox.set_condition(Condition::Stopped);
+            self.inbox.set_condition(Condition::Stopped);
         }
         outcome
     }
@@ -329,7 +345,7 @@ impl<C: Behaviour> Shell<C> {
     async fn update(&mut self, dictionary: Dictionary) -> Outcome {
         let running = self.is_running();
         let component = self.component.as_mut().expect("looked at before");
-        let set = self.seen.inbox.run(async { component.set(&dictionary) }).await;
+        let set = self.inbox.run(async { component.set(&dictionary) }).await;
         let changed = match set {
             Ok(Ok(changed)) => changed,
             Ok(Err(errors)) => return Err(Failure::Params(errors)),
@@ -340,7 +356,7 @@ impl<C: Behaviour> Shell<C> {
             return Ok(Value::Null);
         }
         let (component, ctx) = (self.component.as_mut().expect("looked at before"), &mut self.ctx);
-        let updated = self.seen.inbox.run(component.on_update(&changed, ctx)).await;
+        let updated = self.inbox.run(component.on_update(&changed, ctx)).await;
         self.judge(updated, "update")
     }
 
@@ -358,11 +374,11 @@ impl<C: Behaviour> Shell<C> {
     }
 
     async fn snapshot(&mut self) -> Outcome {
-        if self.seen.inbox.condition() == Condition::Failed {
+        if self.inbox.condition() == Condition::Failed {
             return Err(self.refuse("take a snapshot"));
         }
         let component = self.component.as_ref().expect("looked at before");
-        match self.seen.inbox.run(async { component.snapshot() }).await {
+        match self.inbox.run(async { component.snapshot() }).await {
             Ok(Ok(state)) => Ok(state),
             Ok(Err(reason)) => Err(refused("snapshot", &reason)),
             Err(crash) => Err(self.crash(crash, "snapshot")),
@@ -375,7 +391,7 @@ impl<C: Behaviour> Shell<C> {
             let state = if from == C::VERSION { state } else { C::upgrade(from, state)? };
             component.restore(state)
         };
-        let restored = self.seen.inbox.run(restore).await;
+        let restored = self.inbox.run(restore).await;
         self.judge(restored, "restore")
     }
 
@@ -390,19 +406,18 @@ impl<C: Behaviour> Shell<C> {
 
     // ---- messages, closures, timers ----
 
-    async fn input(&mut self, port: usize, message: Message, reply: Option<ReplyTo>) {
-        let Some(component) = &mut self.component else { return };
-        let def = &C::INPUTS[port];
-        let handled = self.seen.inbox.run(component.on_input(def.name, message, &mut self.ctx)).await;
+    /// Says what handling a message came to.
+    fn answer(&mut self, port: usize, handled: Result<super::Result<Reply>, Crash>, reply: Option<ReplyTo>) {
+        let name = C::INPUTS[port].name;
         match handled {
             Ok(Ok(Reply(answer))) => {
                 if let Some(reply) = reply {
                     reply.send(Ok(answer.unwrap_or_else(|| Message::new(()))));
                 }
             }
-            Ok(Err(reason)) => self.input_refused(def.name, &reason, reply),
+            Ok(Err(reason)) => self.input_refused(name, &reason, reply),
             Err(crash) => {
-                let failure = self.crash_by_itself(crash, format!("input \"{}\"", def.name));
+                let failure = self.crash_by_itself(crash, format!("input \"{name}\""));
                 if let Some(reply) = reply {
                     reply.send(Err(failure));
                 }
@@ -414,24 +429,24 @@ impl<C: Behaviour> Shell<C> {
     fn input_refused(&self, port: &str, reason: &Error, reply: Option<ReplyTo>) {
         match reply {
             Some(reply) => reply.send(Err(refused(&format!("input \"{port}\""), reason))),
-            None => warn!(instance = %self.seen.inbox.path(), port, error = %reason, "an input refused a message"),
+            None => warn!(instance = %self.inbox.path(), port, error = %reason, "an input refused a message"),
         }
     }
 
     async fn turn(&mut self, turn: crate::runtime::instance::inbox::Turn) {
         let Ok(turn) = turn.downcast::<Turn<C>>() else {
-            error!(instance = %self.seen.inbox.path(), "a closure for another type of component was dropped");
+            error!(instance = %self.inbox.path(), "a closure for another type of component was dropped");
             return;
         };
-        if self.seen.inbox.condition() == Condition::Failed {
+        if self.inbox.condition() == Condition::Failed {
             // Dropped: who asked is told that the component does not answer.
             return;
         }
         let Some(component) = &mut self.component else { return };
         let ctx = &mut self.ctx;
         let ran = match *turn {
-            Turn::Now(work) => self.seen.inbox.run(async { work(component, ctx) }).await,
-            Turn::Later(work) => self.seen.inbox.run(work.start(component, ctx)).await,
+            Turn::Now(work) => self.inbox.run(async { work(component, ctx) }).await,
+            Turn::Later(work) => self.inbox.run(work.start(component, ctx)).await,
             Turn::TaskPanicked { name, reason } => {
                 self.crash_by_itself(Crash::Panicked(reason), format!("task \"{name}\""));
                 return;
@@ -446,8 +461,8 @@ impl<C: Behaviour> Shell<C> {
         let Some(component) = &mut self.component else { return };
         let ctx = &mut self.ctx;
         let fired = match &mut timer.job {
-            Job::Now(work) => self.seen.inbox.run(async { work(component, ctx) }).await,
-            Job::Later(work) => self.seen.inbox.run(work.start(component, ctx)).await,
+            Job::Now(work) => self.inbox.run(async { work(component, ctx) }).await,
+            Job::Later(work) => self.inbox.run(work.start(component, ctx)).await,
         };
         let name = timer.name.clone();
         self.ctx.timers.fired(*timer);
@@ -470,21 +485,21 @@ impl<C: Behaviour> Shell<C> {
     fn crash(&mut self, crash: Crash, what: &str) -> Failure {
         let failure = failure_of(crash, what);
         self.ctx.abort_all();
-        self.seen.inbox.fail(failure.clone());
+        self.inbox.fail(failure.clone());
         failure
     }
 
     /// The same, while nobody waited for an outcome: the node is told, to start it again.
     fn crash_by_itself(&mut self, crash: Crash, what: String) -> Failure {
         let failure = self.crash(crash, &what);
-        tell(&self.seen.environment, &self.seen.inbox, failure.clone());
+        tell(self.ctx.environment(), &self.inbox, failure.clone());
         failure
     }
 
     fn refuse(&self, what: &str) -> Failure {
-        let condition = match self.seen.inbox.cause() {
+        let condition = match self.inbox.cause() {
             Some(cause) => format!("failed ({cause})"),
-            None => self.seen.inbox.condition().to_string(),
+            None => self.inbox.condition().to_string(),
         };
         Failure::Condition { what: what.to_owned(), condition }
     }
@@ -554,6 +569,6 @@ mod tests {
         let n_shell = size_of_val(&shell);
         let n_life = size_of_val(&live(shell));
         let found = format!("inbox {n_inbox}, shell {n_shell}, future {n_life} bytes");
-        assert!(n_inbox <= 320 && n_shell <= 160 && n_life <= 504, "{found}");
+        assert!(n_inbox <= 320 && n_shell <= 160 && n_life <= 384, "{found}");
     }
 }

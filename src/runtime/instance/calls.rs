@@ -27,7 +27,7 @@ use crate::words::Deadlines;
 
 /// Where answers are put.
 #[derive(Debug, Default)]
-pub struct Board {
+struct Board {
     told: Mutex<Told>,
     /// Whether somebody is in `Told::left`.
     has_left: AtomicBool,
@@ -50,12 +50,12 @@ impl Board {
     }
 
     /// Whether somebody waits for the answer to a call.
-    pub(super) fn is_wanted(&self, number: u32) -> bool {
+    fn is_wanted(&self, number: u32) -> bool {
         !self.has_left.load(Ordering::Acquire) || !self.told().left.contains(&number)
     }
 
     /// Puts an answer up.
-    pub(super) fn put(&self, number: u32, outcome: Outcome) {
+    fn put(&self, number: u32, outcome: Outcome) {
         let mut told = self.told();
         told.answers.push((number, outcome));
         let asker = told.asker.take();
@@ -72,11 +72,33 @@ impl Board {
     }
 }
 
+/// The board, and the number of a call on it. A call shares it with those that had its number before, so that threads that answer
+/// many calls do not all count the holders of one board in one place.
+#[derive(Debug)]
+pub(super) struct Slip {
+    board: Arc<Board>,
+    number: u32,
+}
+
+impl Slip {
+    /// Whether somebody waits for the answer to the call.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.board.is_wanted(self.number)
+    }
+
+    /// Puts the answer up.
+    pub(super) fn put(&self, outcome: Outcome) {
+        self.board.put(self.number, outcome);
+    }
+}
+
 /// Calls of one asker, each with a key that says what it is about.
 #[derive(Debug)]
 pub struct Calls<K> {
     board: Arc<Board>,
     calls: Vec<Option<Call<K>>>,
+    /// One for each number.
+    slips: Vec<Arc<Slip>>,
     /// Numbers that may be given again: their calls were answered.
     free: Vec<u32>,
     deadlines: Deadlines<Instant>,
@@ -101,6 +123,7 @@ impl<K> Default for Calls<K> {
         Calls {
             board: Arc::default(),
             calls: Vec::new(),
+            slips: Vec::new(),
             free: Vec::new(),
             deadlines: Deadlines::default(),
             over: Vec::new(),
@@ -116,11 +139,13 @@ impl<K> Calls<K> {
             return self.over.push((key, Err(Failure::Zombie { what: what.to_owned() })));
         }
         let number = self.free.pop().unwrap_or_else(|| {
-            self.calls.push(None);
             // More calls than that do not fit into the memory of a machine.
-            (self.calls.len() - 1) as u32
+            let number = self.calls.len() as u32;
+            self.calls.push(None);
+            self.slips.push(Arc::new(Slip { board: self.board.clone(), number }));
+            number
         });
-        handle.inbox().put_op(op, Done::on(self.board.clone(), number));
+        handle.inbox().put_op(op, Done::on(self.slips[number as usize].clone()));
         let until = Instant::now() + limit;
         self.deadlines.push(limit, until, number);
         let key = Some(key);

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     model::Dictionary,
-    runtime::instance::{Failure, Message, ReplyTo, Sink, calls::Board},
+    runtime::instance::{Failure, Message, ReplyTo, Sink, calls::Slip},
     words::{ChannelName, PortName, Value},
 };
 
@@ -92,8 +92,8 @@ pub struct Done(Asker);
 enum Asker {
     /// Waits for this one outcome.
     One(oneshot::Sender<Outcome>),
-    /// Asks many instances, and knows by the number which it is.
-    Board(Arc<Board>, u32),
+    /// Asks many instances, and knows by the slip which it is.
+    Board(Arc<Slip>),
     /// Was told.
     Nobody,
 }
@@ -103,14 +103,14 @@ impl Done {
         Done(Asker::One(to))
     }
 
-    pub(in crate::runtime::instance) fn on(board: Arc<Board>, number: u32) -> Done {
-        Done(Asker::Board(board, number))
+    pub(in crate::runtime::instance) fn on(slip: Arc<Slip>) -> Done {
+        Done(Asker::Board(slip))
     }
 
     pub(super) fn is_wanted(&self) -> bool {
         match &self.0 {
             Asker::One(to) => !to.is_closed(),
-            Asker::Board(board, number) => board.is_wanted(*number),
+            Asker::Board(slip) => slip.is_wanted(),
             Asker::Nobody => false,
         }
     }
@@ -120,7 +120,7 @@ impl Done {
         match mem::replace(&mut self.0, Asker::Nobody) {
             // Whoever asked may have given up waiting.
             Asker::One(to) => drop(to.send(outcome)),
-            Asker::Board(board, number) => board.put(number, outcome),
+            Asker::Board(slip) => slip.put(outcome),
             Asker::Nobody => {}
         }
     }
@@ -128,8 +128,8 @@ impl Done {
 
 impl Drop for Done {
     fn drop(&mut self) {
-        if let Asker::Board(board, number) = &self.0 {
-            board.put(*number, Err(Failure::Gone));
+        if let Asker::Board(slip) = &self.0 {
+            slip.put(Err(Failure::Gone));
         }
     }
 }

@@ -4,13 +4,11 @@ use std::{
     any::Any,
     cell::Cell,
     future::{Future, poll_fn},
-    panic::AssertUnwindSafe,
-    pin::pin,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
     sync::atomic::Ordering,
     task::{Context, Poll},
 };
-
-use futures_util::FutureExt;
 
 use super::Inbox;
 
@@ -43,19 +41,25 @@ impl Inbox {
     /// # Errors
     /// [`Crash`] says which of the two.
     pub async fn run<T>(&self, work: impl Future<Output = T>) -> Result<T, Crash> {
-        let mut work = pin!(AssertUnwindSafe(work).catch_unwind());
-        poll_fn(|cx| {
-            let outer = AT_WORK.replace(self.token());
-            let polled = work.as_mut().poll(cx);
-            AT_WORK.set(outer);
-            match polled {
-                Poll::Ready(Ok(value)) => Poll::Ready(Ok(value)),
-                Poll::Ready(Err(panic)) => Poll::Ready(Err(Crash::Panicked(panic_text(&*panic)))),
-                Poll::Pending if self.take_abort(cx) => Poll::Ready(Err(Crash::Aborted)),
-                Poll::Pending => Poll::Pending,
-            }
-        })
-        .await
+        let mut work = pin!(work);
+        poll_fn(|cx| self.poll_run(work.as_mut(), cx)).await
+    }
+
+    /// A step of [`Inbox::run`], for who has a place for the future. It is not polled again after it is ready.
+    pub(in crate::runtime) fn poll_run<T>(
+        &self,
+        work: Pin<&mut impl Future<Output = T>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T, Crash>> {
+        let outer = AT_WORK.replace(self.token());
+        let polled = catch_unwind(AssertUnwindSafe(|| work.poll(cx)));
+        AT_WORK.set(outer);
+        match polled {
+            Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
+            Err(panic) => Poll::Ready(Err(Crash::Panicked(panic_text(&*panic)))),
+            Ok(Poll::Pending) if self.take_abort(cx) => Poll::Ready(Err(Crash::Aborted)),
+            Ok(Poll::Pending) => Poll::Pending,
+        }
     }
 
     /// Whether the code that runs on this thread at this moment is the instance's own.
