@@ -19,6 +19,8 @@ use crate::{
     words::{InstancePath, NodeName},
 };
 
+mod renewed;
+
 /// Sends a growing number on `tick`, at a regular pace.
 #[derive(Component)]
 #[component(version = "1.0.0")]

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join;
 use tokio::time::timeout;
 
 use super::{
@@ -149,6 +150,21 @@ impl Handle {
     /// What its making came to.
     pub async fn revive(&self, limit: Duration) -> Result<(), Failure> {
         self.request(Op::Revive, limit).await.map(drop)
+    }
+
+    /// Makes it anew after a failure, with a state and the version of its type that wrote it. Both are asked in one breath: whoever asks
+    /// it to start meanwhile finds it with its state.
+    ///
+    /// # Errors
+    /// What its making came to, or that the state does not fit.
+    pub async fn renew(&self, kept: Option<(Arc<str>, Value)>, limit: Duration) -> Result<(), Failure> {
+        let Some((version, state)) = kept else { return self.revive(limit).await };
+        // Asked in this order, before anything is waited for; the second has the time that the first takes as well.
+        let revived = self.request(Op::Revive, limit);
+        let restored = self.request(Op::Restore { version, state: Box::new(state) }, limit * 2);
+        let (revived, restored) = join(revived, restored).await;
+        revived?;
+        restored.map(drop).map_err(|failure| Failure::Other(format!("its state does not fit: {failure}")))
     }
 
     /// What its output ports have sent and dropped: `{"tick": {"sent": 3, "dropped": 0}}`.

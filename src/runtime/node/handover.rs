@@ -1,6 +1,6 @@
 //! State on its way: kept when an instance is removed, restored when it is added, fetched from the node it lived on.
 
-use std::{collections::BTreeMap, rc::Rc, time::Duration};
+use std::{collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -178,11 +178,21 @@ pub(super) async fn restore(
         },
     };
     let Some(kept) = kept else { return Ok(()) };
+    let (version, state) = read(&kept)?;
+    handle.restore(&version, state, limit).await.map_err(|failure| format!("its state does not fit: {failure}"))
+}
+
+/// The state that is kept here for an instance, and the version of its type that wrote it.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) async fn kept(world: &World, id: ComponentId) -> Result<Option<(Arc<str>, Value)>, String> {
+    world.states.get(id).await?.as_ref().map(read).transpose()
+}
+
+fn read(kept: &State) -> Result<(Arc<str>, Value), String> {
     let state = serde_json::from_slice(&kept.bytes).map_err(|error| format!("its kept state is damaged: {error}"))?;
-    handle
-        .restore(&kept.type_ref.version, state, limit)
-        .await
-        .map_err(|failure| format!("its state does not fit: {failure}"))
+    Ok((kept.type_ref.version.to_string().into(), state))
 }
 
 /// Asks the node that a component lived on for its state. `None` when that node is gone or knows nothing.

@@ -11,11 +11,7 @@ use tokio::time::{interval, sleep};
 use super::{api::What, handover, world::World};
 use crate::{
     io::clock,
-    logic::{
-        gossip::InstanceState,
-        plan::{StateFrom, Subject},
-        restart::Verdict,
-    },
+    logic::{gossip::InstanceState, plan::Subject, restart::Verdict},
     runtime::instance::{Condition, Ended, Failure, Handle},
     words::InstancePath,
 };
@@ -96,7 +92,7 @@ pub(super) async fn revive(world: Rc<World>, restart: Restart, limit: Duration) 
     if let Some(slot) = world.instances.borrow_mut().of_mut(&subject) {
         slot.missed = None;
     }
-    let mut result = renew(&world, &subject, &handle, limit).await;
+    let mut result = renew(&world, &subject, &handle, limit, || restart.is_due(&world)).await;
     // A plan may have stopped it meanwhile: what the model wants goes first.
     if !restart.is_due(&world) {
         return None;
@@ -129,7 +125,8 @@ pub(super) async fn revive(world: Rc<World>, restart: Restart, limit: Duration) 
     }
 }
 
-/// Makes the code of a failed instance anew, with the state that was kept last; not started.
+/// Makes the code of a failed instance anew, with the state that was kept last; not started. Supervision and a plan may both be at it:
+/// whoever finds that it is not wanted any more when the state is at hand leaves it as it is.
 ///
 /// # Errors
 /// What its making came to, or that its state does not fit.
@@ -138,9 +135,13 @@ pub(super) async fn renew(
     subject: &Subject,
     handle: &Handle,
     limit: Duration,
+    is_wanted: impl Fn() -> bool,
 ) -> Result<(), Failure> {
-    handle.revive(limit).await?;
-    handover::restore(world, subject, &StateFrom::Kept, handle, limit).await.map_err(Failure::Other)
+    let kept = handover::kept(world, subject.id).await.map_err(Failure::Other)?;
+    match is_wanted() {
+        true => handle.renew(kept, limit).await,
+        false => Ok(()),
+    }
 }
 
 /// Keeps the states of running components on disk, now and then: what a crash may lose is bounded by the period.
