@@ -385,6 +385,41 @@ async fn what_a_receiver_did_not_handle_moves_with_it_to_another_node() {
 }
 
 #[actix_rt::test]
+async fn what_a_receiver_did_not_handle_moves_with_it_though_its_channel_leaves_the_node_as_well() {
+    tokio::time::pause();
+    let (_net, a, b) = two_nodes().await;
+    let (old, new) = (port("a", "x", "input"), port("b", "x", "input"));
+    let (channel_a, door_a) = a.channel::<Broadcast>(&[]).await;
+    let (_, door_b) = b.channel::<Broadcast>(&[]).await;
+    let x = a.collector("x").await;
+    door_a.open(old.clone(), x.inlet("input").unwrap());
+    door_a.rewire(wiring(std::slice::from_ref(&old), &["b"]));
+    door_b.rewire(wiring(std::slice::from_ref(&old), &["b"]));
+    let sink = door_b.sink(port("b", "s", "out"));
+    send(&sink, 0..2).await;
+    eventually("x has two", async || seen(&x).await == numbers(0..2)).await;
+    // One is in its queue when it stops, and then there is nothing left on its node for the channel to do.
+    let inlet = x.inlet("input").unwrap();
+    x.stop(LIMIT).await.unwrap();
+    enact::runtime::instance::Accept::offer(&inlet, Message::new(2_u64)).unwrap();
+    let state = x.snapshot(LIMIT).await.unwrap();
+    door_a.close(old.clone());
+    let waiting = x.take_waiting().into_iter().map(|(_, message)| message).collect();
+    door_a.take_back(old, waiting);
+    x.end(LIMIT).await.unwrap();
+    door_a.rewire(wiring(std::slice::from_ref(&new), &["b"]));
+    channel_a.end(LIMIT).await.unwrap();
+    // What is said from here on comes after.
+    let moved = b.collector("x").await;
+    moved.restore("1.0.0", state, LIMIT).await.unwrap();
+    door_b.open(new.clone(), moved.inlet("input").unwrap());
+    door_b.rewire(wiring(&[new], &["b"]));
+    send(&sink, 3..5).await;
+    eventually("it has all", async || seen(&moved).await.as_array().is_some_and(|seen| seen.len() == 5)).await;
+    assert_eq!(seen(&moved).await, numbers(0..5));
+}
+
+#[actix_rt::test]
 async fn a_call_crosses_to_another_node_and_its_reply_comes_back() {
     tokio::time::pause();
     let (_net, a, b) = two_nodes().await;

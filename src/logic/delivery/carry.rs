@@ -123,6 +123,8 @@ impl<M: Clone> Fragment<M> {
     }
 
     pub(super) fn follow(&mut self, ticket: Ticket, end: EndId, effects: &mut Vec<Effect<M>>) {
+        // What is followed needs not keep its place among others.
+        let end = self.giver(end);
         let known = self.outlets.get(end.index as usize).and_then(Option::as_ref);
         let takes = known.is_some_and(|o| o.generation == end.generation && o.state != EndState::Gone);
         let Some(held) = self.held.get_mut(&ticket) else { return };

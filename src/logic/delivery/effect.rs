@@ -9,7 +9,7 @@ use std::{
 use super::{end::EndId, frame::Frame, outlet::Track, strategy::SourceId, tally::Loss};
 use crate::{
     model::ComponentId,
-    words::{NodeName, PortPath, Time},
+    words::{NodeName, PortName, PortPath, Time},
 };
 
 /// Somebody who waits for a reply; the shell knows who.
@@ -24,6 +24,15 @@ pub struct Wiring {
     pub receivers: BTreeMap<PortPath, ComponentId>,
     /// All nodes with a bound port that sends.
     pub senders: BTreeSet<NodeName>,
+}
+
+impl Wiring {
+    /// The ports that were not there before, by whose they are and what they are called: whoever was there before and is not now has
+    /// moved to the one that is the same.
+    pub(super) fn came_since(&self, old: &Wiring) -> BTreeMap<(ComponentId, PortName), PortPath> {
+        let new = self.receivers.iter().filter(|(port, _)| !old.receivers.contains_key(*port));
+        new.map(|(port, id)| ((*id, port.port.clone()), port.clone())).collect()
+    }
 }
 
 /// A wish of the fragment's.

@@ -4,7 +4,7 @@
 //! before its receiver is there. So the sender's fragment keeps every message until the receiver was given it, and sends again
 //! what the other side does not have.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
     effect::Effect,
@@ -56,10 +56,9 @@ impl<M: Clone> Fragment<M> {
         for outlet in self.outlets_of(node) {
             self.set_state(outlet, EndState::Closed);
         }
+        self.peers[idx].confirm_again();
+        self.peers[idx].wants_state |= self.peers[idx].heard > 0 || self.wiring.senders.contains(node);
         self.say_hello(idx, now, effects);
-        if self.wiring.senders.contains(node) {
-            effects.push(Effect::Post { to: node.clone(), frame: self.state() });
-        }
         self.plan_to_wake(now, effects);
     }
 
@@ -97,7 +96,8 @@ impl<M: Clone> Fragment<M> {
             }
         }
         let idx = self.peer(node);
-        self.peers[idx].inbound.values_mut().for_each(|inbound| inbound.is_dirty = true);
+        self.peers[idx].confirm_again();
+        self.peers[idx].wants_state = true;
         self.peers[idx].hello_at = again;
         self.plan_to_wake(now, effects);
     }
@@ -115,7 +115,8 @@ impl<M: Clone> Fragment<M> {
             Frame::Deliver { epoch, to, base, first, port, parcels } => {
                 if to != 0 && to != self.epoch {
                     // It means an earlier life of this fragment, and will send again when it knows.
-                    effects.push(Effect::Post { to: from.clone(), frame: self.state() });
+                    let idx = self.peer(from);
+                    self.peers[idx].wants_state = true;
                 } else {
                     self.take_in(from, (epoch, base, first), port, parcels);
                 }
@@ -131,11 +132,17 @@ impl<M: Clone> Fragment<M> {
                     self.outcome(strategy, now, track, outcome, effects);
                 }
             }
-            Frame::State { by, ports } => {
+            Frame::State { by, heard, ports } => {
                 let ports: BTreeMap<&LocalPort, bool> = ports.iter().map(|(port, is_open)| (port, *is_open)).collect();
                 self.learn_state(strategy, now, from, by, &ports, effects);
+                self.settle_by_state(from, (by, heard), &ports, effects);
             }
-            Frame::Hello { .. } => effects.push(Effect::Post { to: from.clone(), frame: self.state() }),
+            Frame::Hello { number, .. } => {
+                let idx = self.peer(from);
+                self.peers[idx].heard = number;
+                self.peers[idx].confirm_again();
+                self.peers[idx].wants_state = true;
+            }
         }
     }
 
@@ -149,6 +156,7 @@ impl<M: Clone> Fragment<M> {
         let peer = self.peer(from);
         let path = PortPath { node: self.me.clone(), component: port.0.clone(), port: port.1.clone() };
         let Some(idx) = self.by_port.get(&path).copied() else { return };
+        let waits = self.waits_for_another(idx, from);
         let Some(outlet) = self.outlets[idx].as_mut() else { return };
         let start = || Inbound { epoch, next: base, handed: base, is_dirty: true };
         let inbound = self.peers[peer].inbound.entry(port).or_insert_with(start);
@@ -161,7 +169,7 @@ impl<M: Clone> Fragment<M> {
         inbound.is_dirty = true;
         // What the sender does not have any more will not come.
         inbound.next = inbound.next.max(base);
-        if first > inbound.next {
+        if first > inbound.next || waits {
             return;
         }
         for (seq, parcel) in (first..).zip(parcels) {
@@ -189,7 +197,7 @@ impl<M: Clone> Fragment<M> {
         effects: &mut Vec<Effect<M>>,
     ) {
         let path = PortPath { node: from.clone(), component: port.0.clone(), port: port.1.clone() };
-        let Some(idx) = self.by_port.get(&path).copied() else { return };
+        let Some(idx) = self.outlet_of(&path) else { return };
         let Some(outlet) = self.outlets[idx].as_mut() else { return };
         if outlet.peer_epoch != by {
             return;
@@ -233,7 +241,7 @@ impl<M: Clone> Fragment<M> {
         let idx = self.peer(from);
         self.peers[idx].hello_at = Time::NEVER;
         for idx in self.outlets_of(from) {
-            let Some(outlet) = self.outlets[idx].as_mut() else { continue };
+            let Some(outlet) = self.outlets[idx].as_mut().filter(|outlet| !outlet.is_leaving) else { continue };
             if outlet.peer_epoch > by {
                 continue;
             }
@@ -268,7 +276,7 @@ impl<M: Clone> Fragment<M> {
             let frame = Frame::Deliver {
                 epoch: self.epoch,
                 to: outlet.peer_epoch,
-                base: outlet.received,
+                base: outlet.first,
                 first: outlet.first + outlet.posted as u64,
                 port: local_port(&outlet.port),
                 parcels: parcels.collect(),
@@ -282,8 +290,18 @@ impl<M: Clone> Fragment<M> {
         }
     }
 
-    pub(super) fn post_confirmations(&mut self, effects: &mut Vec<Effect<M>>) {
-        for peer in self.peers.iter_mut().filter(|peer| peer.is_up) {
+    /// Tells the other fragments what is owed to them: first how far their messages got, then which ports take messages. In this order,
+    /// so that who hears that a port is gone knows what became of all that it was sent.
+    pub(super) fn report(&mut self, now: Time, effects: &mut Vec<Effect<M>>) {
+        let mut ports = None;
+        for idx in 0..self.peers.len() {
+            if !self.peers[idx].is_up {
+                continue;
+            }
+            if std::mem::take(&mut self.peers[idx].wants_hello) {
+                self.say_hello(idx, now, effects);
+            }
+            let peer = &mut self.peers[idx];
             for (port, inbound) in peer.inbound.iter_mut().filter(|(_, inbound)| inbound.is_dirty) {
                 inbound.is_dirty = false;
                 let frame = Frame::Confirm {
@@ -295,26 +313,36 @@ impl<M: Clone> Fragment<M> {
                 };
                 effects.push(Effect::Post { to: peer.name.clone(), frame });
             }
+            if std::mem::take(&mut peer.wants_state) {
+                let (to, heard) = (peer.name.clone(), peer.heard);
+                let ports = match &ports {
+                    Some(ports) if self.leaving.is_empty() => Arc::clone(ports),
+                    _ => ports.insert(self.own_ports(&to)).clone(),
+                };
+                effects.push(Effect::Post { to, frame: Frame::State { by: self.epoch, heard, ports } });
+            }
         }
     }
 
-    /// Tells all who send to this node which of its ports take messages.
-    pub(super) fn tell_senders(&self, effects: &mut Vec<Effect<M>>) {
-        let mut state = None;
-        for peer in self.peers.iter().filter(|peer| peer.is_up && self.wiring.senders.contains(&peer.name)) {
-            let frame = state.get_or_insert_with(|| self.state()).clone();
-            effects.push(Effect::Post { to: peer.name.clone(), frame });
+    /// All who send to this node are to be told which of its ports take messages: those with senders, and those who have asked since
+    /// they have something to forward.
+    pub(super) fn tell_senders(&mut self) {
+        for peer in &mut self.peers {
+            peer.wants_state |= peer.heard > 0 || self.wiring.senders.contains(&peer.name);
         }
     }
 
     fn say_hello(&mut self, peer: usize, now: Time, effects: &mut Vec<Effect<M>>) {
         let peer = &mut self.peers[peer];
-        if !peer.is_up || !self.wiring.receivers.keys().any(|port| port.node == peer.name) {
+        let mut ports = self.wiring.receivers.keys().chain(self.leaving.keys());
+        if !peer.is_up || !ports.any(|port| port.node == peer.name) {
             peer.hello_at = Time::NEVER;
             return;
         }
         peer.hello_at = now + RESEND_AFTER * (1 << RESEND_DOUBLINGS_MAX);
-        effects.push(Effect::Post { to: peer.name.clone(), frame: Frame::Hello { by: self.epoch } });
+        peer.n_hellos += 1;
+        let frame = Frame::Hello { by: self.epoch, number: peer.n_hellos };
+        effects.push(Effect::Post { to: peer.name.clone(), frame });
     }
 
     /// Asks the nodes of new ends for their state, tells new senders ours, and starts the patience with absent nodes.
@@ -357,6 +385,7 @@ impl<M: Clone> Fragment<M> {
 
     fn give_up_node(&mut self, peer: usize, effects: &mut Vec<Effect<M>>) {
         let node = self.peers[peer].name.clone();
+        self.settle_without(&node, effects);
         for idx in self.outlets_of(&node) {
             self.set_state(idx, EndState::Gone);
             while let Some(item) = self.outlets[idx].as_mut().and_then(|outlet| outlet.pop()) {
@@ -376,7 +405,7 @@ impl<M: Clone> Fragment<M> {
             .peers
             .iter()
             .map(|peer| peer.hello_at.min(peer.away_since.map_or(Time::NEVER, |since| since + self.policy.away)));
-        resend.chain(peers).min().unwrap_or(Time::NEVER)
+        resend.chain(peers).min().unwrap_or(Time::NEVER).min(self.wake_leaving())
     }
 
     /// Says that what is followed to a closed port of this node is not going to be handled there.

@@ -7,6 +7,7 @@ use super::{
     effect::{AskId, Effect, Wiring},
     end::{EndId, EndState, Ends},
     frame::Frame,
+    leaving::{Forwarded, Leaving},
     outlet::{Item, Origin, Outlet, Policy, Track},
     peer::Peer,
     strategy::{Ctx, Outcome, SourceId, Strategy, Ticket, Wish},
@@ -62,6 +63,10 @@ pub struct Fragment<M> {
     pub(super) free: Vec<usize>,
     /// The next outlet's numbers start here, so that none is used twice.
     pub(super) next_seq: u64,
+    /// The outlets whose receivers have moved away, by the port that these had.
+    pub(super) leaving: BTreeMap<PortPath, Leaving>,
+    /// Ports of this node whose receivers have moved away, with what they had not handled: it is on its way to where they are.
+    pub(super) forwarded: BTreeMap<PortPath, Forwarded>,
 }
 
 impl<M: Clone> Fragment<M> {
@@ -98,6 +103,8 @@ impl<M: Clone> Fragment<M> {
             is_changed: false,
             free: Vec::new(),
             next_seq: 1,
+            leaving: BTreeMap::new(),
+            forwarded: BTreeMap::new(),
         }
     }
 
@@ -296,6 +303,7 @@ impl<M: Clone> Fragment<M> {
             self.weigh_held();
         }
         self.tick_far(now, effects);
+        self.tick_leaving(now, effects);
         self.far_wake = self.wake_far();
         self.plan_to_wake(now, effects);
     }
@@ -303,6 +311,9 @@ impl<M: Clone> Fragment<M> {
     /// Ends a turn: posts to other nodes what the turn gave them, and asks for what is to be handed over here. Call it after a
     /// batch of anything.
     pub fn flush<S: Strategy<M> + ?Sized>(&mut self, strategy: &mut S, now: Time, effects: &mut Vec<Effect<M>>) {
+        if !self.forwarded.is_empty() {
+            self.review_forwarded(now);
+        }
         if self.is_changed {
             self.refresh(strategy, now, effects);
         }
@@ -325,7 +336,7 @@ impl<M: Clone> Fragment<M> {
             }
         }
         self.dirty = dirty;
-        self.post_confirmations(effects);
+        self.report(now, effects);
         self.far_wake = self.wake_far();
         self.plan_to_wake(now, effects);
     }

@@ -61,12 +61,16 @@ pub enum Frame<M> {
     State {
         /// The epoch of who tells.
         by: u64,
+        /// The number of the last [`Frame::Hello`] that it has heard: it was told after that, and after all messages sent before.
+        heard: u64,
         /// The ports.
         ports: Arc<[(LocalPort, bool)]>,
     },
-    /// Asks for the state.
+    /// Asks for the state. It overtakes no messages.
     Hello {
         /// The epoch of who asks.
         by: u64,
+        /// The how manieth time it asks.
+        number: u64,
     },
 }

@@ -13,6 +13,7 @@ mod fragment;
 mod frame;
 #[cfg(test)]
 mod laws;
+mod leaving;
 mod outlet;
 mod peer;
 mod strategy;

@@ -106,6 +106,10 @@ pub(super) struct Outlet<M> {
     /// When to send again what is posted and not received.
     pub(super) resend_at: Time,
     pub(super) n_resent: u32,
+    /// Its receiver has moved away: see [`super::leaving`].
+    pub(super) is_leaving: bool,
+    /// Who takes its messages until they may come here: the outlet that leaves.
+    pub(super) stand_in: Option<usize>,
 }
 
 impl<M> Outlet<M> {
@@ -130,6 +134,8 @@ impl<M> Outlet<M> {
             peer_epoch: 0,
             resend_at: Time::NEVER,
             n_resent: 0,
+            is_leaving: false,
+            stand_in: None,
         }
     }
 
@@ -157,11 +163,20 @@ impl<M> Outlet<M> {
         Some(item)
     }
 
-    /// Takes a message back that was popped last.
+    /// Takes a message back that was popped last, or that went around it.
     pub(super) fn unpop(&mut self, item: Item<M>) {
         self.n_own += usize::from(item.is_own());
         self.queue.push_front(item);
-        self.first -= 1;
+        // What went around was not counted.
+        self.first = self.first.saturating_sub(1);
+    }
+
+    /// Takes out what comes from this node, was never under way, and is to keep its order.
+    pub(super) fn take_unsent(&mut self) -> Vec<Item<M>> {
+        let (taken, left) = self.queue.drain(self.n_numbered..).partition::<Vec<_>, _>(Item::is_own);
+        self.queue.extend(left);
+        self.n_own -= taken.len();
+        taken
     }
 
     /// Removes the oldest message of this node's that was never under way and that nobody follows.
@@ -169,6 +184,11 @@ impl<M> Outlet<M> {
         let idx = (self.n_numbered..self.queue.len()).find(|idx| self.queue[*idx].is_own())?;
         self.n_own -= 1;
         self.queue.remove(idx)
+    }
+
+    /// The number after that of its last message.
+    pub(super) fn end(&self) -> u64 {
+        self.first + self.queue.len() as u64
     }
 
     /// The other fragment is new, or what was sent is gone: all that it does not have is sent again.

@@ -15,6 +15,14 @@ pub(super) struct Peer {
     pub(super) is_gone: bool,
     /// When to ask for its state again.
     pub(super) hello_at: Time,
+    /// It is to be asked for its state.
+    pub(super) wants_hello: bool,
+    /// How often it was asked.
+    pub(super) n_hellos: u64,
+    /// The number of the last time that it asked.
+    pub(super) heard: u64,
+    /// It is to be told which ports of this node take messages.
+    pub(super) wants_state: bool,
     pub(super) inbound: BTreeMap<LocalPort, Inbound>,
 }
 
@@ -32,7 +40,18 @@ pub(super) struct Inbound {
 
 impl Peer {
     pub(super) fn new(name: NodeName) -> Peer {
-        Peer { name, is_up: false, away_since: None, is_gone: false, hello_at: Time::NEVER, inbound: BTreeMap::new() }
+        Peer {
+            name,
+            is_up: false,
+            away_since: None,
+            is_gone: false,
+            hello_at: Time::NEVER,
+            wants_hello: false,
+            n_hellos: 0,
+            heard: 0,
+            wants_state: false,
+            inbound: BTreeMap::new(),
+        }
     }
 
     pub(super) fn state_for_new_ends(&self) -> EndState {
@@ -49,6 +68,11 @@ impl Peer {
             inbound.handed = inbound.handed.max(seq + 1);
             inbound.is_dirty = true;
         }
+    }
+
+    /// It is to be told anew how far its messages got.
+    pub(super) fn confirm_again(&mut self) {
+        self.inbound.values_mut().for_each(|inbound| inbound.is_dirty = true);
     }
 
     /// What a port of this node had and was not given is gone with it.

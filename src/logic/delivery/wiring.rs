@@ -1,12 +1,16 @@
 //! Ends come and go, open and close.
 
-use std::{collections::BTreeSet, mem};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+    sync::Arc,
+};
 
 use super::{
     effect::{Effect, Wiring},
     end::{End, EndId, EndState, Ends},
     fragment::Fragment,
-    frame::{Frame, LocalPort},
+    frame::LocalPort,
     outlet::{Item, Origin, Outlet},
     strategy::{Outcome, SourceId, Strategy, Ticket},
     tally::Loss,
@@ -47,20 +51,27 @@ impl<M: Clone> Fragment<M> {
             self.by_port.keys().filter(|port| !wiring.receivers.contains_key(*port)).cloned().collect();
         let added: Vec<PortPath> =
             wiring.receivers.keys().filter(|port| !self.by_port.contains_key(*port)).cloned().collect();
-        let new_senders: Vec<NodeName> = wiring.senders.difference(&self.wiring.senders).cloned().collect();
+        let new_senders = wiring.senders.difference(&self.wiring.senders).filter(|node| **node != self.me);
+        let new_senders: Vec<NodeName> = new_senders.cloned().collect();
         let old = mem::replace(&mut self.wiring, wiring);
         for port in &added {
-            self.add_outlet(port.clone());
+            if !self.returns(port, effects) {
+                self.add_outlet(port.clone());
+            }
         }
+        let heirs = if removed.is_empty() { BTreeMap::new() } else { self.wiring.came_since(&old) };
         for port in removed {
-            let id = old.receivers.get(&port);
-            let is_heir = |new: &&PortPath| new.port == port.port && self.wiring.receivers.get(*new) == id;
-            self.remove_outlet(strategy, now, &port, added.iter().find(is_heir), effects);
+            let heir = old.receivers.get(&port).and_then(|id| heirs.get(&(*id, port.port.clone()))).cloned();
+            match &heir {
+                Some(heir) if self.can_leave(now, &port, heir) => self.leave(strategy, now, &port, heir, effects),
+                heir => self.remove_outlet(strategy, now, &port, heir.as_ref(), effects),
+            }
         }
         let nodes: BTreeSet<&NodeName> = added.iter().map(|port| &port.node).filter(|node| **node != self.me).collect();
         self.greet(now, nodes.into_iter(), effects);
-        for node in new_senders.iter().filter(|node| **node != self.me) {
-            effects.push(Effect::Post { to: node.clone(), frame: self.state() });
+        for node in &new_senders {
+            let idx = self.peer(node);
+            self.peers[idx].wants_state = true;
         }
         self.is_changed = true;
         self.plan_to_wake(now, effects);
@@ -96,19 +107,41 @@ impl<M: Clone> Fragment<M> {
         self.is_changed = true;
         self.return_followed(idx, effects);
         self.recall(strategy, now, idx, true, effects);
-        let Some(mut outlet) = self.outlets[idx].take() else { return };
-        self.free.push(idx);
-        self.n_full -= usize::from(outlet.is_full);
-        self.next_seq = self.next_seq.max(outlet.first + outlet.queue.len() as u64);
-        if outlet.node.is_none() {
+        let Some(outlet) = self.outlets[idx].as_ref() else { return };
+        let is_here = outlet.node.is_none();
+        if is_here {
             self.peers.iter_mut().for_each(|peer| peer.forget_unhanded(port));
         }
-        let heir = heir.and_then(|heir| self.by_port.get(heir)).copied();
+        self.inherit_stand_in(idx, heir, effects);
+        let forwarded = self.hand_on(idx, heir, effects);
+        if let (true, Some(forwarded)) = (is_here, forwarded) {
+            self.forward(now, port, forwarded);
+        }
+        self.weigh_wait(now);
+    }
+
+    /// Gives what an outlet has to the one of its heir, and clears its place. Says what the heir has to give away for that.
+    pub(super) fn hand_on(
+        &mut self,
+        idx: usize,
+        heir: Option<&PortPath>,
+        effects: &mut Vec<Effect<M>>,
+    ) -> Option<(EndId, u64)> {
+        let former = self.end_id(idx);
+        let mut outlet = self.outlets[idx].take()?;
+        self.free.push(idx);
+        self.n_full -= usize::from(outlet.is_full);
+        self.next_seq = self.next_seq.max(outlet.end());
+        let heir = heir.and_then(|heir| self.outlet_of(heir));
+        let mut n_given = 0;
         while let Some(item) = outlet.pop() {
             match (&item.origin, heir) {
+                // Taken back after it had its number.
+                _ if item.message.is_none() => {}
                 // Its own fragment still has it, and decides.
                 (Origin::There { .. }, _) => {}
                 (Origin::Here { .. }, Some(heir)) => {
+                    n_given += 1;
                     let end = self.end_id(heir);
                     self.enqueue(end, item, effects);
                 }
@@ -117,7 +150,15 @@ impl<M: Clone> Fragment<M> {
                 }
             }
         }
-        self.weigh_wait(now);
+        let end = heir.and_then(|heir| Some((self.end_id(heir), self.outlets[heir].as_ref()?.end())));
+        self.forwarded.values_mut().filter(|forwarded| forwarded.to == former).for_each(|forwarded| {
+            match end {
+                Some((to, below)) => (forwarded.to, forwarded.below) = (to, below),
+                // Lost with its receiver.
+                None => forwarded.below = 0,
+            }
+        });
+        end.filter(|_| n_given > 0)
     }
 
     pub(super) fn end_id(&self, idx: usize) -> EndId {
@@ -144,7 +185,7 @@ impl<M: Clone> Fragment<M> {
     ) {
         self.is_changed = false;
         self.list_ends();
-        self.tell_senders(effects);
+        self.tell_senders();
         self.tell(strategy, now, effects, |strategy, ends, ctx| strategy.changed(ends, ctx));
     }
 
@@ -152,7 +193,7 @@ impl<M: Clone> Fragment<M> {
         let list = self.by_port.values().filter_map(|idx| {
             let outlet = self.outlets[*idx].as_ref()?;
             Some(End {
-                id: EndId { index: *idx as u32, generation: outlet.generation },
+                id: self.taker(*idx),
                 port: outlet.port.clone(),
                 local: outlet.node.is_none(),
                 state: outlet.state,
@@ -220,12 +261,15 @@ impl<M: Clone> Fragment<M> {
         self.weigh(idx);
     }
 
-    pub(super) fn state(&self) -> Frame<M> {
-        let ports = self.by_port.iter().filter(|(port, _)| port.node == self.me).filter_map(|(port, idx)| {
+    /// The ports of this node, and whether they take messages of another one.
+    pub(super) fn own_ports(&self, of: &NodeName) -> Arc<[(LocalPort, bool)]> {
+        let here = self.by_port.iter().filter(|(port, _)| port.node == self.me).filter_map(|(port, idx)| {
             let is_open = self.outlets[*idx].as_ref()?.state == EndState::Open;
-            Some((local_port(port), is_open))
+            Some((local_port(port), is_open && !self.waits_for_another(*idx, of)))
         });
-        Frame::State { by: self.epoch, ports: ports.collect() }
+        // Who has left, but for what is on its way to it.
+        let leaving = self.forwarded.keys().filter(|port| !self.by_port.contains_key(*port));
+        here.chain(leaving.map(|port| (local_port(port), false))).collect()
     }
 }
 

@@ -93,6 +93,7 @@ pub fn order(mut steps: Vec<Adaptation>, running: &Model, wanted: &Model, node: 
     graph.units(&steps);
     graph.bindings(&steps, Rank::StopInstance, running);
     graph.bindings(&steps, Rank::StartInstance, wanted);
+    graph.channels_last(&steps, running);
     graph.cut_cycles();
     let plan = graph.into_plan(steps, node);
     debug_assert!(plan.is_sound(), "ranks fall, or a wait leads nowhere");
@@ -174,6 +175,31 @@ impl Graph {
         }
     }
 
+    /// A channel goes after the components that hang on it: what these had not handled goes back to it, and from there to where they are.
+    fn channels_last(&mut self, steps: &[Adaptation], running: &Model) {
+        let removed = || {
+            let removed = steps.iter().enumerate().filter(|(_, step)| step.rank() == Rank::RemoveInstance);
+            removed.filter_map(|(place, step)| Some((place, &step.subject()?.path)))
+        };
+        let channels: BTreeMap<&ChannelName, usize> = removed()
+            .filter_map(|(place, path)| match path {
+                InstancePath::Channel(name) => Some((name, place)),
+                _ => None,
+            })
+            .collect();
+        if channels.is_empty() {
+            return;
+        }
+        for (place, path) in removed() {
+            let InstancePath::Component(node, name) = path else { continue };
+            for binding in running.bindings.of_component(node, name) {
+                if let Some(channel) = channels.get(&binding.channel) {
+                    self.wait(place, *channel);
+                }
+            }
+        }
+    }
+
     fn cut_cycles(&mut self) {
         if self.edges.edge_count() > 0 && toposort(&self.edges, None).is_err() {
             let cut: BTreeSet<_> = greedy_feedback_arc_set(&self.edges).map(|edge| edge.id()).collect();
@@ -225,14 +251,15 @@ mod tests {
         NodeName::parse("n").unwrap()
     }
 
-    /// Who starts (or stops) before whom, gates left out.
-    fn waits(plan: &Plan) -> Vec<String> {
+    /// Who starts, stops or goes before whom.
+    fn waits(plan: &Plan, rank: Rank) -> Vec<String> {
+        let is_of_rank = |place: &u32| plan.steps.get(*place as usize).is_none_or(|step| step.rank() == rank);
         let name = |place: u32| match plan.steps.get(place as usize).and_then(Adaptation::subject) {
             Some(subject) => subject.path.to_string(),
             None => "gate".to_owned(),
         };
-        let mut waits: Vec<String> =
-            plan.waits.iter().map(|(first, then)| format!("{} < {}", name(*first), name(*then))).collect();
+        let waits = plan.waits.iter().filter(|(first, then)| is_of_rank(first) && is_of_rank(then));
+        let mut waits: Vec<String> = waits.map(|(first, then)| format!("{} < {}", name(*first), name(*then))).collect();
         waits.sort();
         waits
     }
@@ -240,8 +267,11 @@ mod tests {
     #[test]
     fn receivers_start_before_channels_and_channels_before_senders_and_stop_the_other_way_round() {
         let all = model(&["a.out x", "b.in x"]);
-        assert_eq!(waits(&plan(&Model::default(), &all, &node())), ["n.b < x", "x < n.a"]);
-        assert_eq!(waits(&plan(&all, &Model::default(), &node())), ["n.a < x", "x < n.b"]);
+        assert_eq!(waits(&plan(&Model::default(), &all, &node()), Rank::StartInstance), ["n.b < x", "x < n.a"]);
+        let back = plan(&all, &Model::default(), &node());
+        assert_eq!(waits(&back, Rank::StopInstance), ["n.a < x", "x < n.b"]);
+        // What they had not handled goes back to their channel.
+        assert_eq!(waits(&back, Rank::RemoveInstance), ["n.a < x", "n.b < x"]);
     }
 
     #[test]
@@ -249,13 +279,14 @@ mod tests {
         let before = model(&["k.in x"]);
         let after = model(&["k.in x", "a.out x", "b.in x"]);
         let plan = plan(&before, &after, &node());
-        assert_eq!((waits(&plan), plan.n_gates), (vec!["gate < n.a".to_owned(), "n.b < gate".to_owned()], 1));
+        let starts = waits(&plan, Rank::StartInstance);
+        assert_eq!((starts, plan.n_gates), (vec!["gate < n.a".to_owned(), "n.b < gate".to_owned()], 1));
     }
 
     #[test]
     fn a_circle_of_components_loses_one_wait_only() {
         let circle = model(&["a.out x", "b.in x", "b.out y", "c.in y", "c.out z", "a.in z"]);
         let plan = plan(&Model::default(), &circle, &node());
-        assert_eq!(waits(&plan).len(), 5, "{:?}", waits(&plan));
+        assert_eq!(waits(&plan, Rank::StartInstance).len(), 5, "{:?}", waits(&plan, Rank::StartInstance));
     }
 }

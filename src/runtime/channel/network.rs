@@ -52,10 +52,12 @@ enum WireFrame {
     },
     State {
         by: u64,
+        heard: u64,
         ports: Arc<[(LocalPort, bool)]>,
     },
     Hello {
         by: u64,
+        number: u64,
     },
 }
 
@@ -183,11 +185,12 @@ impl Network {
                 let frame = WireFrame::Confirm { of, by, port, received, handed };
                 self.send(to, Lane::Control, &frame, &mut posted);
             }
-            Frame::State { by, ports } => {
-                self.send(to, Lane::Control, &WireFrame::State { by, ports }, &mut posted);
+            Frame::State { by, heard, ports } => {
+                self.send(to, Lane::Control, &WireFrame::State { by, heard, ports }, &mut posted);
             }
-            Frame::Hello { by } => {
-                self.send(to, Lane::Control, &WireFrame::Hello { by }, &mut posted);
+            // Behind all messages: the answer says what became of them.
+            Frame::Hello { by, number } => {
+                self.send(to, Lane::Bulk, &WireFrame::Hello { by, number }, &mut posted);
             }
         }
         posted
@@ -327,8 +330,8 @@ pub(super) fn samples() -> Vec<Vec<u8>> {
         },
         WireFrame::Confirm { of: 1, by: 1, port: port.clone(), received: 2, handed: 1 },
         WireFrame::Settled { of: 1, follow: (Ticket::default(), 1), outcome: Outcome::Failed("no".into()) },
-        WireFrame::State { by: 1, ports: Arc::from([(port, true)]) },
-        WireFrame::Hello { by: 1 },
+        WireFrame::State { by: 1, heard: 1, ports: Arc::from([(port, true)]) },
+        WireFrame::Hello { by: 1, number: 1 },
     ];
     frames.iter().flat_map(codec::encode).collect()
 }
@@ -365,7 +368,7 @@ fn unpack(frame: WireFrame) -> Option<Frame<Message>> {
             };
             Frame::Settled { of, follow, outcome }
         }
-        WireFrame::State { by, ports } => Frame::State { by, ports },
-        WireFrame::Hello { by } => Frame::Hello { by },
+        WireFrame::State { by, heard, ports } => Frame::State { by, heard, ports },
+        WireFrame::Hello { by, number } => Frame::Hello { by, number },
     })
 }

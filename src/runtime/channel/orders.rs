@@ -2,8 +2,10 @@
 
 use std::{
     cell::Cell,
+    future::Future,
     rc::Rc,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use crate::{
@@ -18,6 +20,10 @@ use super::{
     settings::Settings,
     shell::{Receiver, Shell},
 };
+
+/// How long a fragment that has ended gives other nodes what it has for them: receivers that moved there start within it, unless
+/// something is wrong with their node.
+const LINGERS_FOR: Duration = Duration::from_secs(5);
 
 impl<C: ChannelType> Shell<C> {
     pub(super) fn operate(&mut self, op: Op, done: Done) {
@@ -86,14 +92,47 @@ impl<C: ChannelType> Shell<C> {
         }
     }
 
-    pub(super) fn end(&mut self) {
+    /// The node wants it gone: nobody of this node sends or receives any more. What it has for other nodes it gives them still, for a
+    /// while.
+    pub(super) fn end(&mut self, now: Time) {
+        while let Some(order) = self.door.next_order() {
+            self.take_order(order, now);
+        }
         let n_unread = self.letters.len() + self.door.shut();
-        let n_kept = self.fragment.counters().kept + n_unread as u64;
+        if n_unread > 0 {
+            tracing::info!(channel = %self.birth.path, n_unread, "a channel ended with messages that it had not read");
+        }
+        self.by_end.clear();
+        self.fragment.shut();
+        self.lingers_until = Some(now + LINGERS_FOR);
+        self.inbox.set_condition(Condition::Gone);
+        self.inbox.close();
+    }
+
+    /// It has ended but for what is on its way to other nodes.
+    pub(super) fn linger(&mut self, until: Time, cx: &mut Context<'_>) -> Poll<()> {
+        let now = self.clock.now();
+        let is_network_idle = self.hear_network(cx, now);
+        self.tick(cx, now);
+        self.obey(now);
+        if self.fragment.owes() && now < until {
+            self.wake_at(until);
+            if !is_network_idle || self.sleep.as_mut().poll(cx).is_ready() {
+                cx.waker().wake_by_ref();
+            }
+            return Poll::Pending;
+        }
+        let n_kept = self.fragment.counters().kept;
         if n_kept > 0 {
             tracing::info!(channel = %self.birth.path, n_kept, "a channel ended with messages that it kept");
         }
-        self.inbox.set_condition(Condition::Gone);
-        self.inbox.close();
+        self.fragment.give_up(now, &mut self.effects);
+        for effect in std::mem::take(&mut self.effects) {
+            if let Effect::Post { to, frame } = effect {
+                self.post(&to, frame, now);
+            }
+        }
+        Poll::Ready(())
     }
 
     pub(super) fn take_order(&mut self, order: Order, now: Time) {

@@ -126,6 +126,8 @@ pub(super) struct Shell<C: ChannelType> {
     pub(super) sleep: Pin<Box<tokio::time::Sleep>>,
     /// Since when senders wait for a channel that does not run.
     pub(super) waiting_since: Option<Time>,
+    /// It has ended, and gives others what it has for them until then.
+    pub(super) lingers_until: Option<Time>,
 }
 
 impl<C: ChannelType> Future for Shell<C> {
@@ -185,6 +187,7 @@ impl<C: ChannelType> Shell<C> {
             alarm: Time::NEVER,
             sleep: Box::pin(tokio::time::sleep_until(clock.instant(Time::default()))),
             waiting_since: None,
+            lingers_until: None,
             birth,
             door,
         };
@@ -204,13 +207,17 @@ impl<C: ChannelType> Shell<C> {
 
     /// Does all there is to do, up to a bound; then sleeps until there is more.
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(until) = self.lingers_until {
+            return self.linger(until, cx);
+        }
         self.fragment.count_straight(self.door.awake());
         while let Poll::Ready(event) = self.inbox.poll_next(false, cx) {
             match event {
                 Event::Op(Op::End, done) => {
-                    self.end();
+                    let now = self.clock.now();
+                    self.end(now);
                     done.send(Ok(Value::Null));
-                    return Poll::Ready(());
+                    return self.turn(cx);
                 }
                 Event::Op(op, done) => self.operate(op, done),
                 // It has no ports, and nobody can ask it for a turn: there is no type to name.
@@ -224,11 +231,7 @@ impl<C: ChannelType> Shell<C> {
         self.allow_samples();
         let is_network_idle = self.hear_network(cx, now);
         self.hear_answers(cx, now);
-        if self.alarm != Time::NEVER && self.sleep.as_mut().poll(cx).is_ready() {
-            self.alarm = Time::NEVER;
-            self.fragment.tick(&mut self.rules, now, &mut self.effects);
-            self.effects.extend(self.crowded.drain(..).map(Effect::Drain));
-        }
+        self.tick(cx, now);
         self.read_letters(now);
         self.obey(now);
         // What was handed over just now is heard of from here on.
@@ -247,6 +250,14 @@ impl<C: ChannelType> Shell<C> {
         Poll::Pending
     }
 
+    pub(super) fn tick(&mut self, cx: &mut Context<'_>, now: Time) {
+        if self.alarm != Time::NEVER && self.sleep.as_mut().poll(cx).is_ready() {
+            self.alarm = Time::NEVER;
+            self.fragment.tick(&mut self.rules, now, &mut self.effects);
+            self.effects.extend(self.crowded.drain(..).map(Effect::Drain));
+        }
+    }
+
     // ---- what comes in ----
 
     fn meet(&mut self) {
@@ -258,7 +269,7 @@ impl<C: ChannelType> Shell<C> {
     }
 
     /// Hears what other nodes say; false when there may be more.
-    fn hear_network(&mut self, cx: &mut Context<'_>, now: Time) -> bool {
+    pub(super) fn hear_network(&mut self, cx: &mut Context<'_>, now: Time) -> bool {
         for _ in 0..FRAMES_PER_TURN {
             let Some(Poll::Ready(arrival)) = self.network.as_mut().map(|network| network.poll(cx)) else { return true };
             match arrival {
@@ -333,7 +344,7 @@ impl<C: ChannelType> Shell<C> {
 
     // ---- what the fragment wishes ----
 
-    fn obey(&mut self, now: Time) {
+    pub(super) fn obey(&mut self, now: Time) {
         loop {
             self.fragment.flush(&mut self.rules, now, &mut self.effects);
             if self.effects.is_empty() {
@@ -415,7 +426,12 @@ impl<C: ChannelType> Shell<C> {
         }
     }
 
-    fn post(&mut self, to: &crate::words::NodeName, frame: crate::logic::delivery::Frame<Message>, now: Time) {
+    pub(super) fn post(
+        &mut self,
+        to: &crate::words::NodeName,
+        frame: crate::logic::delivery::Frame<Message>,
+        now: Time,
+    ) {
         let Some(network) = &self.network else { return };
         let receivers = &self.wiring.receivers;
         let posted = network.post(to, frame, |(component, port)| {
@@ -428,7 +444,7 @@ impl<C: ChannelType> Shell<C> {
         }
     }
 
-    fn wake_at(&mut self, at: Time) {
+    pub(super) fn wake_at(&mut self, at: Time) {
         if at < self.alarm {
             self.alarm = at;
             self.sleep.as_mut().reset(self.clock.instant(at));

@@ -60,6 +60,14 @@ pub(super) fn tell_channels(world: &World) {
     }
 }
 
+/// Tells a channel that goes from this node who will be on it elsewhere: there goes what it still has.
+pub(super) fn tell_last(world: &World, path: &InstancePath) {
+    let InstancePath::Channel(name) = path else { return };
+    if let Some(Ok(door)) = channel(world, name).map(|channel| door(&channel)) {
+        door.rewire(Wiring::of(&world.wanted.borrow(), name));
+    }
+}
+
 /// Gives back to their channels what a component that goes has not handled: its successor is given it first.
 pub(super) fn return_waiting(world: &World, path: &InstancePath, waiting: Vec<(PortName, Message)>) {
     let InstancePath::Component(node, component) = path else { return };

@@ -48,6 +48,7 @@ pub(super) fn snapshot_taken(
 
 fn begin_end(world: &Rc<World>, subject: &Subject, hand_over: &HandOver) -> Begun {
     give_back_waiting(world, subject, hand_over);
+    wiring::tell_last(world, &subject.path);
     match take(world, subject) {
         Some(slot) => Begun::Asks(slot.handle.clone(), Op::End, Then::Ended(slot)),
         None => NOTHING,

@@ -160,7 +160,6 @@ pub(super) struct Ledger {
     began: Instant,
     n_begun: u64,
     running: BTreeMap<u64, (NodeName, ComponentName, i64)>,
-    begun: BTreeMap<u64, Instant>,
     /// Which life has heard which other one, and what it said last.
     heard: BTreeMap<(u64, String, u64), Heard>,
     /// From then on, in milliseconds, nothing that is said may be missed.
@@ -176,25 +175,16 @@ struct Heard {
     numbers: BTreeSet<u64>,
 }
 
-/// What a part has not handled where it lived before comes after it when it has moved, and meets what is said meanwhile.
-const MOVED_MS: u64 = 2_000;
-
 impl Ledger {
     fn new() -> Ledger {
         Ledger {
             began: Instant::now(),
             n_begun: 0,
             running: BTreeMap::new(),
-            begun: BTreeMap::new(),
             heard: BTreeMap::new(),
             gapless_from: u64::MAX,
             fault: None,
         }
-    }
-
-    /// How long a life has lasted, in milliseconds.
-    fn age_ms(&self, life: u64) -> u64 {
-        self.begun.get(&life).map_or(0, |begun| begun.elapsed().as_millis() as u64)
     }
 
     /// Nothing runs.
@@ -249,7 +239,6 @@ impl Running {
         let InstancePath::Component(node, component) = path else { unreachable!("a component's path") };
         LEDGER.with_borrow_mut(|ledger| {
             ledger.n_begun += 1;
-            ledger.begun.insert(ledger.n_begun, Instant::now());
             ledger.running.insert(ledger.n_begun, (node.clone(), component.clone(), value));
             Running(ledger.n_begun)
         })
@@ -273,12 +262,11 @@ impl Running {
         let (at_ms, number) = (number_of(at_ms), number_of(number));
         LEDGER.with_borrow_mut(|ledger| {
             let key = (self.0, port.to_owned(), number_of(life));
-            let is_new_here = ledger.age_ms(self.0) < MOVED_MS;
             let from = from.to_owned();
             let last = ledger.heard.entry(key).or_insert(Heard { from, at_ms, number, numbers: BTreeSet::new() });
             let fault = if !last.numbers.insert(number) {
                 Some("what is said is heard once")
-            } else if number < last.number && !is_new_here {
+            } else if number < last.number {
                 Some("what is said is heard in order")
             } else if last.at_ms >= ledger.gapless_from && number > last.number + 1 {
                 Some("in calm times nothing that is said is missed")

@@ -1,0 +1,118 @@
+//! Single cases, in numbers that a person can follow.
+
+use std::time::Duration;
+
+use super::{
+    strategies::Everyone,
+    world::{World, born, name, policy, port},
+};
+use crate::{
+    logic::delivery::{Effect, Fragment, Overflow, Policy, Sample, SourceId, Wiring},
+    words::Time,
+};
+
+#[test]
+fn what_is_kept_for_a_receiver_moves_with_it() {
+    let mut world = World::new(&[1, 0], policy(10, Overflow::Wait), || Everyone);
+    world.add_receiver(1, 1);
+    world.rewire();
+    world.settle();
+    world.set_started(1, 0, false);
+    world.settle_frames();
+    (0..4).for_each(|_| world.send(0));
+    // The component of node 1 moves to a third node: the same one elsewhere.
+    let receivers = [(port(0, 0), born(&port(0, 0))), (port(2, 1), born(&port(1, 1)))].into();
+    let wiring = Wiring { receivers, ..world.nodes[0].fragment.wiring().clone() };
+    world.rewire_one(0, &wiring);
+    assert_eq!(world.nodes[0].fragment.counters().kept, 4);
+    world.rewire_one(1, &wiring);
+    world.settle_frames();
+    let end = world.nodes[0].fragment.by_port[&port(2, 1)];
+    assert_eq!(world.nodes[0].fragment.outlets[end].as_ref().unwrap().n_own, 4);
+}
+
+#[test]
+fn nobody_is_given_what_was_kept_for_another_of_its_name() {
+    let mut world = World::new(&[0, 1, 0], policy(10, Overflow::Wait), || Everyone);
+    world.set_started(1, 0, false);
+    world.settle_frames();
+    (0..4).for_each(|_| world.send(0));
+    // At once one goes, and another one of its name comes elsewhere.
+    let receivers = [(port(2, 0), born(&port(2, 0)))].into();
+    world.rewire_one(0, &Wiring { receivers, ..world.nodes[0].fragment.wiring().clone() });
+    let counters = world.nodes[0].fragment.counters();
+    assert_eq!((counters.kept, counters.lost), (0, 4));
+}
+
+#[test]
+fn a_node_that_stays_away_is_given_up_and_its_messages_are_counted() {
+    let away = Duration::from_secs(5);
+    let mut world = World::new(&[1, 1], Policy { away, ..policy(10, Overflow::Wait) }, || Everyone);
+    world.settle();
+    world.break_way(0, 1);
+    (0..3).for_each(|_| world.send(0));
+    assert_eq!(world.nodes[0].fragment.counters().kept, 3);
+    world.advance(Duration::from_secs(6));
+    world.send(0);
+    let counters = world.nodes[0].fragment.counters();
+    assert_eq!((counters.kept, counters.lost, counters.delivered), (0, 4, 4));
+    world.mend(0, 1);
+    world.settle();
+    world.send(0);
+    world.settle();
+    assert_eq!(world.nodes[1].receivers[&port(1, 0)].given.len(), 1);
+}
+
+#[test]
+fn a_restarted_fragment_is_sent_what_its_former_life_had_not_handed_over() {
+    let mut world = World::new(&[0, 1], policy(10, Overflow::Wait), || Everyone);
+    world.settle();
+    world.nodes[1].receivers.get_mut(&port(1, 0)).unwrap().room = 2;
+    (0..5).for_each(|_| world.send(0));
+    while world.carry(0, 1) || world.carry(1, 0) {}
+    world.break_way(0, 1);
+    let given = std::mem::take(&mut world.nodes[1].receivers.get_mut(&port(1, 0)).unwrap().given);
+    assert_eq!(given.len(), 2);
+    // The node died: a new fragment with a greater epoch.
+    let wiring = world.nodes[1].fragment.wiring().clone();
+    world.nodes[1].fragment = Fragment::new(name(1), 2, policy(10, Overflow::Wait));
+    world.rewire_one(1, &wiring);
+    world.settle();
+    assert_eq!(world.nodes[1].receivers[&port(1, 0)].given.len(), 3);
+}
+
+#[test]
+fn senders_wait_for_a_stopped_receiver_no_longer_than_the_patience() {
+    let mut world = World::new(&[2], policy(3, Overflow::Wait), || Everyone);
+    world.set_started(0, 0, false);
+    (0..3).for_each(|_| world.send(0));
+    assert!(!world.nodes[0].fragment.takes());
+    world.advance(Duration::from_millis(1001));
+    assert!(world.nodes[0].fragment.takes());
+    world.send(0);
+    let (c0, c1) = (&world.nodes[0].receivers[&port(0, 0)], &world.nodes[0].receivers[&port(0, 1)]);
+    assert_eq!((c0.given.len(), c1.given.len()), (0, 4));
+    world.set_started(0, 0, true);
+    assert_eq!(world.nodes[0].receivers[&port(0, 0)].given.len(), 3);
+    assert_eq!(world.nodes[0].fragment.counters().lost, 1);
+}
+
+#[test]
+fn a_sample_shows_where_a_message_went_and_the_rest_is_counted() {
+    let mut world = World::new(&[1], policy(3, Overflow::Wait), || Everyone);
+    let node = &mut world.nodes[0];
+    node.fragment.sample(Some(1));
+    for message in [7, 8] {
+        let (now, sent) = (Time::from_ms(1), (SourceId(0), message, None));
+        node.fragment.sent(&mut node.strategy, now, now, sent, &mut node.effects);
+    }
+    node.fragment.flush(&mut node.strategy, Time::from_ms(1), &mut node.effects);
+    let end = node.fragment.end_of(&port(0, 0)).unwrap();
+    node.effects.clear();
+    node.drain(end, Time::from_ms(3));
+    let to = Some(port(0, 0));
+    let result = Ok(Duration::from_millis(2));
+    let sample = Sample { from: SourceId(0), to, message: 7, sent: Time::from_ms(1), result };
+    assert_eq!(node.effects, [Effect::Tapped(sample)]);
+    assert_eq!(node.fragment.sample(None), 1);
+}

@@ -1,0 +1,268 @@
+//! A receiver wanders from node to node. Each node learns of it in its own time, and the new one starts it when the old one has given
+//! it up; whatever is under way meanwhile, it hears everything once and in the order of each sender.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use proptest::{
+    prelude::{Just, ProptestConfig, prop, prop_assert, prop_assert_eq, prop_oneof, proptest},
+    strategy::Strategy as Generator,
+};
+
+use super::{
+    in_order_of_each_sender,
+    steps::N_NODES,
+    strategies::Everyone,
+    world::{Receiver, World, born, name, policy, port},
+};
+use crate::{logic::delivery::*, words::PortPath};
+
+/// A world with one receiver that wanders.
+struct Wandering {
+    world: World<Everyone>,
+    /// Where it is wanted, and where each node knows it to be.
+    wanted: usize,
+    known: [usize; N_NODES],
+    /// The nodes that send.
+    senders: Vec<usize>,
+    /// It moves again only when all is settled after its last move.
+    is_patient: bool,
+    heard: Vec<u64>,
+}
+
+impl Wandering {
+    fn new(senders: &[usize]) -> Wandering {
+        let world = World::new(&[1, 0, 0], policy(1000, Overflow::Wait), || Everyone);
+        let senders = senders.to_vec();
+        let mut wandering =
+            Wandering { world, wanted: 0, known: [0; N_NODES], senders, is_patient: false, heard: Vec::new() };
+        for node in 0..N_NODES {
+            let wiring = wandering.wiring(0);
+            wandering.world.rewire_one(node, &wiring);
+        }
+        wandering.world.settle_frames();
+        wandering
+    }
+
+    /// A node takes up where the receiver is wanted now.
+    fn learn(&mut self, node: usize) {
+        let (place, former) = (self.wanted, std::mem::replace(&mut self.known[node], self.wanted));
+        if former == place {
+            return;
+        }
+        let wiring = self.wiring(place);
+        if former == node {
+            self.give_up(node);
+        }
+        self.world.with(node, |it, now| {
+            if place == node {
+                it.receivers.insert(port(node, 0), Receiver::new(false));
+                it.fragment.set_open(&mut it.strategy, now, &port(node, 0), false, &mut it.effects);
+            }
+            it.fragment.connect(&mut it.strategy, now, wiring, &mut it.effects);
+        });
+        self.start();
+    }
+
+    /// Who is on the channel while the receiver is at a place.
+    fn wiring(&self, place: usize) -> Wiring {
+        let senders = self.senders.iter().map(|node| name(*node)).collect();
+        Wiring { receivers: [(port(place, 0), born(&port(0, 0)))].into(), senders }
+    }
+
+    /// It stops on a node. What it had not handled goes back to the channel.
+    fn give_up(&mut self, node: usize) {
+        self.world.with(node, |it, now| {
+            it.fragment.set_open(&mut it.strategy, now, &port(node, 0), false, &mut it.effects);
+        });
+        self.world.with(node, |it, now| {
+            let waiting = it.receivers.remove(&port(node, 0)).map(|receiver| receiver.given);
+            it.fragment.take_back(now, &port(node, 0), waiting.unwrap_or_default());
+        });
+    }
+
+    /// It starts on the node that has it, if it has stopped on all others.
+    fn start(&mut self) {
+        let has = |world: &World<Everyone>, node: usize| {
+            world.nodes[node].receivers.get(&port(node, 0)).map(|receiver| receiver.is_started)
+        };
+        if (0..N_NODES).any(|node| has(&self.world, node) == Some(true)) {
+            return;
+        }
+        if let Some(node) = (0..N_NODES).find(|node| has(&self.world, *node).is_some()) {
+            self.world.set_started(node, 0, true);
+        }
+    }
+
+    /// It handles what it was given.
+    fn work(&mut self) {
+        for receiver in self.world.nodes.iter_mut().flat_map(|node| node.receivers.values_mut()) {
+            self.heard.append(&mut receiver.given);
+        }
+    }
+
+    fn settle(&mut self) {
+        for (a, b) in self.world.cut.clone() {
+            self.world.mend(a, b);
+        }
+        (0..N_NODES).for_each(|node| self.learn(node));
+        for _ in 0..40 {
+            for node in 0..N_NODES {
+                if let Some(receiver) = self.world.nodes[node].receivers.get_mut(&port(node, 0)) {
+                    receiver.room = usize::MAX;
+                    let is_started = receiver.is_started;
+                    self.world.set_started(node, 0, is_started);
+                }
+            }
+            self.world.settle_frames();
+            self.work();
+            self.world.advance(Duration::from_millis(500));
+        }
+    }
+
+    /// The messages that were not heard, and those that were heard more than once.
+    fn missing_and_doubled(&self) -> (Vec<u64>, Vec<u64>) {
+        let mut heard: BTreeMap<u64, usize> = BTreeMap::new();
+        self.heard.iter().for_each(|message| *heard.entry(*message & 0xffff_ffff).or_default() += 1);
+        let missing = (1..=self.world.n_sent).filter(|number| !heard.contains_key(number)).collect();
+        (missing, heard.into_iter().filter(|(_, n)| *n > 1).map(|(number, _)| number).collect())
+    }
+
+    fn is_settled(&self) -> bool {
+        let fragments = self.world.nodes.iter().map(|node| &node.fragment);
+        self.known == [self.wanted; N_NODES]
+            && fragments.into_iter().all(|it| it.leaving.is_empty() && it.forwarded.is_empty())
+    }
+
+    fn live(&mut self, steps: &[Step]) {
+        for step in steps {
+            match *step {
+                Step::Send(idx) => self.world.send(self.senders[idx % self.senders.len()]),
+                Step::Move(to) if !self.is_patient || self.is_settled() => self.wanted = to,
+                Step::Move(_) => {}
+                Step::Learn(node) => self.learn(node),
+                Step::Carry(from, to, lane) => drop(self.world.carry_lane(from, to, lane)),
+                Step::Break(a, b) => self.world.break_way(a, b),
+                Step::Mend(a, b) => self.world.mend(a, b),
+                Step::Room(room) => {
+                    let all = self.world.nodes.iter_mut().flat_map(|node| node.receivers.values_mut());
+                    all.for_each(|receiver| receiver.room = room);
+                }
+                Step::Work => self.work(),
+                Step::Advance(ms) => self.world.advance(Duration::from_millis(ms)),
+            }
+            self.world.assert_bounds(1000);
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Send(usize),
+    Move(usize),
+    Learn(usize),
+    Carry(usize, usize, bool),
+    Break(usize, usize),
+    Mend(usize, usize),
+    Room(usize),
+    Work,
+    Advance(u64),
+}
+
+fn steps() -> impl Generator<Value = Vec<Step>> {
+    let node = || 0..N_NODES;
+    let pair = || (node(), 1..N_NODES).prop_map(|(a, beyond)| (a, (a + beyond) % N_NODES));
+    let step = prop_oneof![
+        8 => node().prop_map(Step::Send),
+        2 => node().prop_map(Step::Move),
+        6 => node().prop_map(Step::Learn),
+        12 => (pair(), proptest::bool::ANY).prop_map(|((from, to), lane)| Step::Carry(from, to, lane)),
+        1 => pair().prop_map(|(a, b)| Step::Break(a, b)),
+        1 => pair().prop_map(|(a, b)| Step::Mend(a, b)),
+        1 => (0..3usize).prop_map(Step::Room),
+        3 => Just(Step::Work),
+        1 => (1..100u64).prop_map(Step::Advance),
+    ];
+    prop::collection::vec(step, 1..160)
+}
+
+fn senders() -> impl Generator<Value = Vec<usize>> {
+    prop_oneof![Just(vec![0, 1, 2]), Just(vec![1, 2]), Just(vec![1])]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn who_moves_again_and_again_hears_everything_once(steps in steps(), senders in senders()) {
+        let mut wandering = Wandering::new(&senders);
+        wandering.live(&steps);
+        wandering.settle();
+        prop_assert_eq!(wandering.missing_and_doubled(), (vec![], vec![]));
+        prop_assert!(wandering.is_settled());
+    }
+
+    #[test]
+    fn who_moves_hears_everything_once_and_in_order(steps in steps(), senders in senders()) {
+        let mut wandering = Wandering { is_patient: true, ..Wandering::new(&senders) };
+        wandering.live(&steps);
+        wandering.settle();
+        prop_assert_eq!(wandering.missing_and_doubled(), (vec![], vec![]));
+        prop_assert!(in_order_of_each_sender(&wandering.heard), "{:?}", wandering.heard);
+        prop_assert!(wandering.is_settled());
+    }
+}
+
+/// As it was shown by a world of nodes: what was under way when its receiver moved was given to it twice.
+#[test]
+fn what_a_sender_has_no_word_of_when_its_receiver_moves_is_given_once() {
+    let mut wandering = Wandering::new(&[1]);
+    wandering.world.send(1);
+    wandering.world.settle_frames();
+    wandering.work();
+    wandering.world.send(1);
+    // It arrives and is handed over, but not handled; and of that its sender hears nothing yet.
+    wandering.world.carry(1, 0);
+    wandering.wanted = 2;
+    wandering.learn(1);
+    wandering.learn(2);
+    wandering.learn(0);
+    wandering.settle();
+    assert_eq!(wandering.heard.len(), 2, "{:?}", wandering.heard);
+}
+
+/// A sender waits for the old place no longer than its bound, and says so to nobody twice.
+#[test]
+fn an_old_place_that_says_nothing_is_not_waited_for_for_ever() {
+    let mut wandering = Wandering::new(&[1]);
+    wandering.world.send(1);
+    wandering.world.settle_frames();
+    wandering.wanted = 2;
+    // The old place dies with its word.
+    wandering.give_up(0);
+    wandering.learn(2);
+    wandering.learn(1);
+    wandering.world.break_way(0, 1);
+    wandering.world.send(1);
+    wandering.world.settle_frames();
+    let given = |wandering: &Wandering| wandering.world.nodes[2].receivers[&port(2, 0)].given.len();
+    assert_eq!(given(&wandering), 0);
+    wandering.world.advance(Duration::from_secs(6));
+    wandering.world.settle_frames();
+    assert_eq!(given(&wandering), 1);
+}
+
+/// What is followed to its end is not held up by what has to keep its order.
+#[test]
+fn ports_keep_their_outlets_apart() {
+    let mut wandering = Wandering::new(&[1]);
+    wandering.world.send(1);
+    wandering.world.settle_frames();
+    wandering.wanted = 2;
+    wandering.learn(1);
+    let fragment = &wandering.world.nodes[1].fragment;
+    let path: PortPath = port(2, 0);
+    let shown = fragment.ends().iter().find(|end| end.port == path).map(|end| end.id);
+    assert_eq!(shown.map(|end| fragment.giver(end)), fragment.end_of(&path));
+    assert_ne!(shown, fragment.end_of(&path));
+    assert_eq!(fragment.wiring().receivers.len(), fragment.ends().len(), "{}", name(1));
+}
