@@ -30,23 +30,31 @@ fn one_that_starts_asks_a_few_of_many() {
 }
 
 #[test]
-fn of_many_members_a_few_hear_from_a_node_with_each_heartbeat_and_soon_all() {
+fn of_many_members_a_few_hear_from_a_node_with_each_heartbeat_and_soon_all_and_then_it_is_quiet() {
     let (mut member, _) = member_of_fifty();
-    let (mut now, mut heard, mut n_statuses) = (NOW, BTreeSet::<NodeName>::new(), 0);
+    let mut now = NOW;
+    let mut beats = |member: &mut Protocol, n: usize| {
+        let (mut heard, mut n_beats, mut n_statuses) = (BTreeSet::<NodeName>::new(), 0, 0);
+        for _ in 0..n {
+            now = now + Timing::default().heartbeat;
+            let mut effects = Vec::new();
+            member.tick(now, &mut effects);
+            let beats = effects.iter().filter_map(|effect| match effect {
+                Effect::Send(to, GroupMessage::Heartbeat(_)) => Some(to.clone()),
+                _ => None,
+            });
+            let beats: Vec<NodeName> = beats.collect();
+            assert!(beats.len() <= 10);
+            n_beats += beats.len();
+            heard.extend(beats);
+            n_statuses +=
+                effects.iter().filter(|effect| matches!(effect, Effect::SendAll(GroupMessage::Status(_)))).count();
+        }
+        (heard.len(), n_beats, n_statuses)
+    };
     member.report(super::Report { n_running: 1, ..super::Report::default() });
-    for _ in 0..4 {
-        now = now + Timing::default().heartbeat;
-        let mut effects = Vec::new();
-        member.tick(now, &mut effects);
-        let beats = effects.iter().filter_map(|effect| match effect {
-            Effect::Send(to, GroupMessage::Heartbeat(_)) => Some(to.clone()),
-            _ => None,
-        });
-        let beats: Vec<NodeName> = beats.collect();
-        assert!(beats.len() <= 16);
-        heard.extend(beats);
-        n_statuses +=
-            effects.iter().filter(|effect| matches!(effect, Effect::SendAll(GroupMessage::Status(_)))).count();
-    }
-    assert_eq!((heard.len(), n_statuses), (49, 1));
+    let (n_heard, _, n_statuses) = beats(&mut member, 30);
+    assert_eq!((n_heard, n_statuses), (49, 1));
+    assert_eq!(beats(&mut member, 10), (20, 20, 0), "all know");
+    assert_eq!(beats(&mut member, 25).0, 49, "and are told again in turn");
 }

@@ -45,9 +45,15 @@ impl Default for Timing {
 /// An asked member that has not answered for so many heartbeats is asked again.
 const ASK_AGAIN_HEARTBEATS: u32 = 4;
 
-/// So many members hear from this node with one heartbeat, of more the others with the next ones: who missed something hears of it
-/// from as many. Fifty members that all tell each other four times a second would keep a core busy.
-const HEARD_MAX: usize = 16;
+/// So many members that have not heard what this node knows now hear from it with one heartbeat, of more the others with the next
+/// ones. Fifty members that all tell each other four times a second would keep a core busy.
+const HEARD_MAX: usize = 8;
+
+/// Of those who have, so many: who has missed something hears of it from as many in the end.
+const HEARD_AGAIN: usize = 2;
+
+/// So often each is told what this node knows before it counts as one who has heard: who differs twice asks.
+const TOLD_MIN: u8 = 2;
 
 /// So many members are asked at once by one that starts: the first answer will do, but some may be as new.
 const JOIN_ASKS_MAX: usize = 3;
@@ -101,6 +107,9 @@ struct Peer {
     asked: Option<Time>,
     /// The life and version of its status that it has told us of.
     status: (u64, u64),
+    /// What it was told last that this node knows and says of itself, and how often.
+    told: (StateDigest, u64),
+    n_told: u8,
     warned: bool,
 }
 
@@ -118,7 +127,9 @@ pub struct Protocol {
     told_converged: Option<StateDigest>,
     /// The version of what this node said about itself to all.
     told_status: u64,
-    /// Who hears from this node with the next heartbeat, by place among the members.
+    /// How many heartbeats ago that was: as many as it takes until everyone hears something else.
+    n_quiet: usize,
+    /// With whom the next heartbeat begins, by place among the members.
     next_heard: usize,
 }
 
@@ -138,6 +149,7 @@ impl Protocol {
             synced: false,
             told_converged: None,
             told_status: 0,
+            n_quiet: 0,
             next_heard: 0,
         }
     }
@@ -262,18 +274,15 @@ impl Protocol {
         }
         self.next_heartbeat = now + self.timing.heartbeat;
         let peers: Vec<NodeName> = self.board.peers().cloned().collect();
-        if self.next_heard >= peers.len() {
-            self.next_heard = 0;
-        }
-        // Once in each round.
-        if self.next_heard == 0 && self.told_status != self.board.mine().version {
-            self.told_status = self.board.mine().version;
+        if self.told_status != self.board.mine().version && self.n_quiet >= peers.len() / HEARD_MAX {
+            (self.told_status, self.n_quiet) = (self.board.mine().version, 0);
             effects.push(Effect::SendAll(self.status()));
+        } else {
+            self.n_quiet += 1;
         }
-        for node in peers.iter().skip(self.next_heard).take(HEARD_MAX) {
-            effects.push(Effect::Send(node.clone(), GroupMessage::Heartbeat(self.heartbeat(now, node))));
+        for node in self.who_hears(&peers) {
+            effects.push(Effect::Send(node.clone(), GroupMessage::Heartbeat(self.heartbeat(now, &node))));
         }
-        self.next_heard += HEARD_MAX;
         // First: what is told when this member is synced is what it knows then.
         self.forget_removals(self.clocks.to_stamp(now), effects);
         if !self.synced {
@@ -285,6 +294,27 @@ impl Protocol {
                 peers.iter().for_each(|node| self.ask(now, node, effects));
             }
         }
+    }
+
+    /// Who hears from this node with this heartbeat: those who have not heard what it knows, and some of the others, in turn.
+    fn who_hears(&mut self, peers: &[NodeName]) -> Vec<NodeName> {
+        let current = (self.replica.digest(), self.told_status);
+        let start = self.next_heard.checked_rem(peers.len()).unwrap_or(0);
+        let (mut n_news, mut n_again, mut chosen) = (0, 0, Vec::new());
+        for (nth, node) in peers.iter().enumerate().cycle().skip(start).take(peers.len()) {
+            let Some(peer) = self.peers.get_mut(node) else { continue };
+            if peer.told != current {
+                (peer.told, peer.n_told) = (current, 0);
+            }
+            let is_news = peer.n_told < TOLD_MIN;
+            let (n_chosen, max) = if is_news { (&mut n_news, HEARD_MAX) } else { (&mut n_again, HEARD_AGAIN) };
+            if *n_chosen < max {
+                (*n_chosen, peer.n_told) = (*n_chosen + 1, peer.n_told + u8::from(is_news));
+                self.next_heard = nth + 1;
+                chosen.push(node.clone());
+            }
+        }
+        chosen
     }
 
     fn heartbeat(&self, now: Time, to: &NodeName) -> Heartbeat {

@@ -61,7 +61,7 @@ pub struct Limits {
     pub probe_max: Duration,
     /// A link that has nothing to say says so this often: several times in `Times::suspect` of the view of who is alive.
     pub heartbeat: Duration,
-    /// The same for peers that need not watch closely.
+    /// The same for peers that need not watch closely. The network gives a sign of life of its own meanwhile, which costs less.
     pub heartbeat_slow: Duration,
 }
 
@@ -74,7 +74,7 @@ impl Default for Limits {
             probe_min: Duration::from_millis(100),
             probe_max: Duration::from_secs(1),
             heartbeat: Duration::from_millis(200),
-            heartbeat_slow: Duration::from_millis(700),
+            heartbeat_slow: Duration::from_secs(2),
         }
     }
 }

@@ -18,8 +18,8 @@ pub struct Times {
     pub suspect: Duration,
     /// The same for a peer that gives signs of life at the slower pace, because others watch it.
     pub suspect_slow: Duration,
-    /// How many peers watch a node: they get its signs of life at full pace. One that does not hang itself will do; with more, those
-    /// that start, end or hang at the same time leave some.
+    /// How many peers watch a node: they get its signs of life at full pace. One that does not hang itself will do; of several,
+    /// those that start, end or hang at the same time leave some.
     pub watchers: usize,
     /// Silence after which a peer is down although the network still shows it.
     pub silent: Duration,
@@ -37,8 +37,8 @@ impl Default for Times {
             settle: Duration::from_millis(200),
             rival: Duration::from_millis(1500),
             suspect: Duration::from_millis(700),
-            suspect_slow: Duration::from_millis(1500),
-            watchers: 8,
+            suspect_slow: Duration::from_millis(2800),
+            watchers: 4,
             silent: Duration::from_secs(10),
             greet: Duration::from_millis(200),
             greet_max: Duration::from_secs(2),

@@ -108,7 +108,7 @@ impl Fleet {
             self.links[from].iter().filter(|(_, (.., next))| *next <= ms).map(|(link, _)| *link).collect();
         for link in due {
             let (to, slow, next) = self.links[from].get_mut(&link).unwrap();
-            *next = ms + if *slow { 700 } else { 200 };
+            *next = ms + if *slow { 2000 } else { 200 };
             self.n_signs += 1;
             let (to, slow, mut effects) = (*to, *slow, Vec::new());
             let back = self.links[to].iter().find(|(_, (other, ..))| *other == from).map(|(link, _)| *link);
@@ -129,7 +129,7 @@ fn among_fifty_signs_of_life_are_few_and_one_that_hangs_is_suspected_by_all_with
     fleet.n_signs = 0;
     fleet.live(5_000, 6_000);
     let n_of_all = N * (N - 1) * 5;
-    assert!(fleet.n_signs * 2 < n_of_all, "{} in a second, {n_of_all} if all watched all", fleet.n_signs);
+    assert!(fleet.n_signs * 5 < n_of_all, "{} in a second, {n_of_all} if all watched all", fleet.n_signs);
     fleet.told.clear();
     let hung = 17;
     fleet.hung.insert(hung);
@@ -144,8 +144,10 @@ fn among_fifty_signs_of_life_are_few_and_one_that_hangs_is_suspected_by_all_with
     // It goes on: all trust it again, with its next sign of life.
     fleet.told.clear();
     fleet.hung.clear();
-    fleet.live(7_000, 8_100);
-    assert_eq!(fleet.told.iter().filter(|(_, event)| matches!(event, PeerEvent::Trusted(_))).count(), N - 1);
+    fleet.live(7_000, 9_100);
+    let trusts =
+        |(_, event): &&(usize, PeerEvent)| matches!(event, PeerEvent::Trusted(peer) if *peer == sighting(hung).peer);
+    assert_eq!(fleet.told.iter().filter(trusts).count(), N - 1);
 }
 
 #[test]

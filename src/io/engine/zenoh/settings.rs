@@ -14,8 +14,6 @@ use crate::{
 
 /// The shortest lease that is accepted: four signs of life have to fit.
 const LEASE_MIN_MS: u64 = 100;
-/// A put that blocks holds back zenoh's own lease: not longer than this, or half of the lease (engine.md 3.3).
-const BLOCKED_MAX_MS: u64 = 500;
 /// Connections whose other end has not introduced itself yet; more are closed at once.
 const ACCEPT_PENDING: usize = 1000;
 /// How long an introduction may take: far longer than a starved machine needs for it.
@@ -92,10 +90,8 @@ impl Config {
             // Hundreds that connect and do not introduce themselves keep no newcomer out.
             ("transport/unicast/accept_pending", ACCEPT_PENDING.to_string()),
             ("transport/unicast/accept_timeout", ACCEPT_TIMEOUT_MS.to_string()),
-            (
-                "transport/link/tx/queue/congestion_control/block/wait_before_close",
-                (BLOCKED_MAX_MS.min(self.lease_ms / 2) * 1000).to_string(),
-            ),
+            // A put that blocks holds back zenoh's own lease: not longer than half of it (engine.md 3.3).
+            ("transport/link/tx/queue/congestion_control/block/wait_before_close", (self.lease_ms * 500).to_string()),
             // As much as a link's windows, so that a put does not block at all (`Limits::window_bytes`).
             ("transport/link/tx/queue/size/data", "16".to_owned()),
             ("transport/link/tx/queue/size/interactive_high", "6".to_owned()),

@@ -115,7 +115,7 @@ impl World<'_> {
         let times = Times {
             settle: Duration::from_millis(60),
             rival: Duration::from_millis(900),
-            silent: Duration::from_millis(2_000),
+            silent: Duration::from_millis(3_500),
             greet_max: Duration::from_millis(800),
             keep,
             // In some worlds a few watch each; in small groups of the product all do.
