@@ -8,6 +8,7 @@ pub mod binding;
 pub(crate) mod bounded;
 pub mod change;
 pub mod check;
+pub mod concern;
 mod diff;
 pub mod digest;
 pub mod edit;

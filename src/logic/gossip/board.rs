@@ -68,6 +68,11 @@ impl Board {
         Some(news)
     }
 
+    /// Whether a node has answered to a revision.
+    pub fn has_answered(&self, node: &NodeName, revision: &RevisionId) -> bool {
+        self.statuses.get(node).is_some_and(|status| status.outcome(revision).is_some())
+    }
+
     /// Whether a node's word of this age is already here.
     pub fn has_heard(&self, node: &NodeName, incarnation: u64, version: u64) -> bool {
         self.statuses.get(node).is_some_and(|held| (held.incarnation, held.version) >= (incarnation, version))
@@ -82,11 +87,19 @@ impl Board {
     ) -> Vec<RevisionId> {
         let adoption = adoption.clone().bounded();
         let latest = target.id().cloned();
+        // The whole of what runs already (a part of it came first): its first answer stands.
+        let runs = self.mine.revision == latest && self.mine.digest == Some(target.digest);
+        let is_same = runs && matches!(adoption, Adoption::Adopted { .. });
         let mut answered: Vec<RevisionId> = revisions
-            .filter(|revision| Some(&revision.id) == latest.as_ref() || self.mine.outcome(&revision.id).is_none())
+            .filter(|revision| {
+                !is_same && Some(&revision.id) == latest.as_ref() || self.mine.outcome(&revision.id).is_none()
+            })
             .take(super::report::OUTCOMES_MAX)
             .map(|revision| revision.id.clone())
             .collect();
+        if is_same && answered.is_empty() {
+            return answered;
+        }
         answered.reverse();
         for id in &answered {
             self.mine.record(id.clone(), adoption.clone());

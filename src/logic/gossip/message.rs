@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Full, Origin, Revision, RevisionId, Stamp, StateDigest, Status, Writes};
+use super::{Full, Origin, Revision, RevisionId, Stamp, StateDigest, Status, Writes, Written};
 use crate::words::Time;
 
 /// A message between the members of a `Gossip` group.
@@ -41,6 +41,19 @@ pub enum GroupMessage {
     Status(Box<Status>),
     /// What a group that users wrote says to its like.
     Own(Vec<u8>),
+    /// To one, ahead of a large delta: what of it concerns the receiver, which can take up its part while the whole follows.
+    Part(Box<Part>),
+}
+
+/// What of a revision concerns one node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// The revision.
+    pub revision: Arc<Revision>,
+    /// What its author knew before: who knows something else waits for the whole.
+    pub base: StateDigest,
+    /// What looks different with it.
+    pub shown: Vec<Written>,
 }
 
 /// A sign of life, with what is needed to see that something is missing.
@@ -81,11 +94,15 @@ impl GroupMessage {
             GroupMessage::Heartbeat(_) | GroupMessage::Ask { .. } => false,
             GroupMessage::Delta { revision, .. } => revision.n_changes > SMALL_CHANGES,
             GroupMessage::Missing { .. } | GroupMessage::Full(_) => true,
+            GroupMessage::Part(part) => part.shown.len() > SMALL_PART,
             GroupMessage::Own(body) => body.len() > SMALL_BYTES,
             GroupMessage::Status(status) => !status.report.listed.is_empty(),
         }
     }
 }
+
+/// Up to so many elements a part counts as small: some 100 KiB.
+const SMALL_PART: usize = 1000;
 
 /// Up to so many bytes a message may go ahead of bulk.
 const SMALL_BYTES: usize = 16 * 1024;

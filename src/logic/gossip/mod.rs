@@ -4,6 +4,7 @@
 //! dangles is hidden in the visible model, not deleted. Every push is a revision; replicas that know the same revisions show
 //! the same model. Pure values: the actor in `runtime::group` reads the clock and obeys.
 
+mod ahead;
 pub mod board;
 mod catch_up;
 mod clocks;

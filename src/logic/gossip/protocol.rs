@@ -11,7 +11,11 @@ use std::{
 
 use super::{
     Adoption, Answer, Board, Conflict, Full, GroupMessage, Heartbeat, Learned, Push, PushRefused, Pushed, Replica,
-    Report, RevisionId, Snapshot, StateDigest, TooFarAhead, clocks::Clocks, replica::Delta,
+    Report, RevisionId, Snapshot, StateDigest, TooFarAhead,
+    ahead::{Ahead, Held},
+    clocks::Clocks,
+    replica::Delta,
+    revise::Made,
 };
 use crate::words::{GroupName, NodeName, Time};
 
@@ -28,6 +32,8 @@ pub struct Timing {
     pub ahead_max: Duration,
     /// How long removals are remembered. Who stays away longer takes the others' state as it is.
     pub horizon: Duration,
+    /// A revision that writes more registers than this is sent to each node in two: first what concerns the node, then the whole.
+    pub whole_max: u32,
 }
 
 impl Default for Timing {
@@ -38,6 +44,7 @@ impl Default for Timing {
             answer_within: Duration::from_secs(10),
             ahead_max: Duration::from_secs(1),
             horizon: Duration::from_secs(24 * 3600),
+            whole_max: 2000,
         }
     }
 }
@@ -74,6 +81,9 @@ pub enum Effect {
     KeepAll,
     /// The model changed: what the node is to run.
     Changed(Snapshot),
+    /// The node may take up its part of a revision already. The model in the snapshot is complete for this node alone; the whole
+    /// follows as [`Effect::Changed`].
+    Ahead(Snapshot),
     /// Tell.
     Tell(News),
 }
@@ -116,14 +126,14 @@ struct Peer {
 /// One member of a `Gossip` group.
 #[derive(Clone, Debug)]
 pub struct Protocol {
-    timing: Timing,
-    replica: Replica,
-    board: Board,
+    pub(super) timing: Timing,
+    pub(super) replica: Replica,
+    pub(super) board: Board,
     peers: BTreeMap<NodeName, Peer>,
-    clocks: Clocks,
+    pub(super) clocks: Clocks,
     started: Time,
     next_heartbeat: Time,
-    synced: bool,
+    pub(super) synced: bool,
     told_converged: Option<StateDigest>,
     /// The version of what this node said about itself to all.
     told_status: u64,
@@ -131,6 +141,10 @@ pub struct Protocol {
     n_quiet: usize,
     /// With whom the next heartbeat begins, by place among the members.
     next_heard: usize,
+    /// The revision made here whose whole waits until everyone has taken up its part.
+    pub(super) held: Option<Held>,
+    /// The revision whose part this node runs ahead of the whole.
+    pub(super) ahead: Option<Ahead>,
 }
 
 impl Protocol {
@@ -151,6 +165,8 @@ impl Protocol {
             told_status: 0,
             n_quiet: 0,
             next_heard: 0,
+            held: None,
+            ahead: None,
         }
     }
 
@@ -177,8 +193,8 @@ impl Protocol {
         if !self.synced {
             return Err(PushRefused::NotSynced);
         }
-        let (pushed, delta) = self.replica.push(self.clocks.to_stamp(now), push)?;
-        self.made(&pushed, delta, effects);
+        let (pushed, made) = self.replica.revise(self.clocks.to_stamp(now), push, None)?;
+        self.made(now, &pushed, made, effects);
         Ok(pushed)
     }
 
@@ -196,20 +212,21 @@ impl Protocol {
         if !self.synced {
             return Err(PushRefused::NotSynced);
         }
-        let now = self.clocks.to_stamp(now);
-        let (pushed, delta) = self.replica.rollback(now, to, by, from, message)?;
-        self.made(&pushed, delta, effects);
+        let (pushed, made) = self.replica.revise_back(self.clocks.to_stamp(now), to, by, from, message)?;
+        self.made(now, &pushed, made, effects);
         Ok(pushed)
     }
 
-    fn made(&mut self, pushed: &Pushed, delta: Option<Delta>, effects: &mut Vec<Effect>) {
-        let Some((revision, writes)) = delta else { return };
+    fn made(&mut self, now: Time, pushed: &Pushed, made: Option<Made>, effects: &mut Vec<Effect>) {
+        let Some(made) = made else { return };
+        self.hold(now, &made, &pushed.snapshot.model, effects);
+        let (revision, writes) = made.delta;
         effects.push(Effect::Keep(vec![(Arc::clone(&revision), Arc::clone(&writes))]));
         effects.push(Effect::SendAll(GroupMessage::Delta { revision: Arc::clone(&revision), writes }));
         effects.push(Effect::Tell(News::Revised(revision)));
         effects
             .extend(pushed.conflicts.iter().cloned().map(|conflict| Effect::Tell(News::Collided(Box::new(conflict)))));
-        effects.push(Effect::Changed(pushed.snapshot.clone()));
+        self.changed(effects);
     }
 
     /// A peer connected.
@@ -231,6 +248,7 @@ impl Protocol {
         if self.board.down(node) {
             effects.push(Effect::Tell(News::Down(node.clone())));
             self.converged(effects);
+            self.release_when_taken_up(effects);
         }
     }
 
@@ -239,7 +257,9 @@ impl Protocol {
         let upto = target.revision.as_ref().map(|revision| revision.stamp);
         let revisions = self.replica.history().revisions().map(|revision| &**revision);
         let within = revisions.filter(|revision| Some(revision.stamp) <= upto);
-        let answered = self.board.adopted(target, adoption, within);
+        // A revision whose part alone is here so far is not in the history yet.
+        let ahead = target.revision.as_deref().filter(|revision| !self.replica.history().contains(revision.stamp));
+        let answered = self.board.adopted(target, adoption, ahead.into_iter().chain(within));
         let me = self.board.mine().node.clone();
         // Who pushed waits for the answer; the others hear it with a heartbeat, together with whatever follows.
         let authors: BTreeSet<&NodeName> = answered.iter().map(|id| &id.origin).filter(|node| **node != me).collect();
@@ -273,6 +293,7 @@ impl Protocol {
             return;
         }
         self.next_heartbeat = now + self.timing.heartbeat;
+        self.end_waits(now, effects);
         let peers: Vec<NodeName> = self.board.peers().cloned().collect();
         if self.told_status != self.board.mine().version && self.n_quiet >= peers.len() / HEARD_MAX {
             (self.told_status, self.n_quiet) = (self.board.mine().version, 0);
@@ -366,6 +387,7 @@ impl Protocol {
             GroupMessage::Full(full) => self.absorb(now, from, *full, effects),
             // Says nothing to this protocol.
             GroupMessage::Own(_) => {}
+            GroupMessage::Part(part) => self.take_up(now, *part, effects),
             GroupMessage::Status(status) => {
                 let node = status.node.clone();
                 if let Some(news) = self.board.hear(*status) {
@@ -373,6 +395,7 @@ impl Protocol {
                         news.into_iter().map(|(id, adoption)| Effect::Tell(News::Answered(node.clone(), id, adoption))),
                     );
                     self.converged(effects);
+                    self.release_when_taken_up(effects);
                 }
             }
         }
@@ -396,12 +419,15 @@ impl Protocol {
         {
             self.forget(heartbeat.floor, effects);
         }
-        let mine = self.replica.digest();
+        let (mine, expects_more) = (self.replica.digest(), self.expects_more(now));
         let Some(peer) = self.peers.get_mut(from) else { return };
         peer.status = (heartbeat.incarnation, heartbeat.status);
         if heartbeat.digest == mine {
             peer.differs = None;
             self.converged(effects);
+            return;
+        }
+        if expects_more {
             return;
         }
         // The first time it may simply be a delta under way.
@@ -447,7 +473,7 @@ impl Protocol {
             self.warn(from, error, effects);
             return false;
         }
-        if gap && fill_gaps {
+        if gap && fill_gaps && !self.expects_more(now) {
             self.ask(now, from, effects);
         }
         true
@@ -477,7 +503,7 @@ impl Protocol {
         effects.extend(learned.revisions.into_iter().map(|revision| Effect::Tell(News::Revised(revision))));
         effects.extend(learned.conflicts.into_iter().map(|conflict| Effect::Tell(News::Collided(Box::new(conflict)))));
         if self.replica.digest() != before {
-            effects.push(Effect::Changed(self.replica.snapshot()));
+            self.changed(effects);
         }
     }
 

@@ -160,6 +160,11 @@ impl Replica {
         (learned, Ok(()))
     }
 
+    /// Whether a stamp may be believed at this time.
+    pub(super) fn check(&self, now: Time, stamp: Stamp) -> Result<(), TooFarAhead> {
+        self.clock.check(now, stamp)
+    }
+
     /// Whether everything that the author of a revision had seen is known.
     fn is_ready(&self, revision: &Revision) -> bool {
         let known = |stamp: &Stamp| {

@@ -29,7 +29,7 @@ impl Replica {
     /// # Errors
     /// [`PushRefused::Moved`] for a compare-and-swap whose base is not the current state; nothing has changed then.
     pub fn push(&mut self, now: Time, push: Push) -> Result<(Pushed, Option<Delta>), PushRefused> {
-        self.revise(now, push, None)
+        self.revise(now, push, None).map(|(pushed, made)| (pushed, made.map(|made| made.delta)))
     }
 
     /// Makes a revision that brings back the model of another.
@@ -44,6 +44,18 @@ impl Replica {
         from: Arc<str>,
         message: Arc<str>,
     ) -> Result<(Pushed, Option<Delta>), PushRefused> {
+        self.revise_back(now, to, by, from, message).map(|(pushed, made)| (pushed, made.map(|made| made.delta)))
+    }
+
+    /// The same, with all that was made.
+    pub(super) fn revise_back(
+        &mut self,
+        now: Time,
+        to: &RevisionId,
+        by: Arc<str>,
+        from: Arc<str>,
+        message: Arc<str>,
+    ) -> Result<(Pushed, Option<Made>), PushRefused> {
         let wanted = self
             .history
             .model_at(to)
@@ -52,12 +64,13 @@ impl Replica {
         self.revise(now, push, Some(to.clone()))
     }
 
-    fn revise(
+    /// Makes a revision, and says all that was made.
+    pub(super) fn revise(
         &mut self,
         now: Time,
         push: Push,
         rolls_back_to: Option<RevisionId>,
-    ) -> Result<(Pushed, Option<Delta>), PushRefused> {
+    ) -> Result<(Pushed, Option<Made>), PushRefused> {
         let digest_before = self.digest();
         let base = push.base.unwrap_or_else(|| self.snapshot());
         if push.compare_and_swap && base.digest != digest_before {
@@ -97,6 +110,8 @@ impl Replica {
             true => Shown::Is { model: push.wanted, n_changes: n_changes as usize },
             false => Shown::Differs(Seen::of(&old, &new, &writes)),
         };
+        let shows_all = matches!(shown, Shown::Is { .. });
+        let before = self.model.clone();
         let learned = self.commit(&revision, &writes, registers, shown, is_stale);
         let pushed = Pushed {
             revision: Some(revision.id.clone()),
@@ -104,7 +119,7 @@ impl Replica {
             conflicts: learned.conflicts,
             snapshot: self.snapshot(),
         };
-        Ok((pushed, Some((revision, writes))))
+        Ok((pushed, Some(Made { delta: (revision, writes), base: digest_before, before, shows_all })))
     }
 
     /// What must be written so that what an author changed shows, and nothing else comes to light or goes with it.
@@ -161,6 +176,18 @@ impl Replica {
 /// The order in which `diff` gives changes.
 fn key(change: &Change) -> (&Element, &Register) {
     (&change.element, &change.register)
+}
+
+/// What a push made.
+pub(super) struct Made {
+    /// What the others are to learn.
+    pub(super) delta: Delta,
+    /// What was known before.
+    pub(super) base: StateDigest,
+    /// What showed before.
+    pub(super) before: Model,
+    /// All that was written shows, and nothing else has changed.
+    pub(super) shows_all: bool,
 }
 
 /// A revision before it is one.

@@ -18,6 +18,9 @@ use crate::{
     words::{GroupName, NodeName},
 };
 
+/// How long who asks about the model waits for the whole of a revision whose part runs already.
+const WHOLE_MAX: Duration = Duration::from_secs(3);
+
 /// How a revision fares on each attached node.
 pub type Outcomes = Vec<(NodeName, Outcome)>;
 
@@ -65,6 +68,25 @@ impl GroupHandle {
             Ok(())
         };
         timeout(limit, synced).await.unwrap_or(Err(PushRefused::NotSynced))
+    }
+
+    /// Waits while this node runs its part of a revision whose whole is still on its way, so that who asks next sees it; no longer
+    /// than the whole may take on a busy machine.
+    ///
+    /// # Errors
+    /// When the group has stopped.
+    pub async fn whole(&self) -> Result<(), PushRefused> {
+        let mut news = self.news.clone();
+        let whole = async {
+            loop {
+                news.borrow_and_update();
+                if !self.call(|group, _| group.protocol.is_ahead()).await? {
+                    return Ok(());
+                }
+                news.changed().await.map_err(|_| PushRefused::Stopped)?;
+            }
+        };
+        timeout(WHOLE_MAX, whole).await.unwrap_or(Ok(()))
     }
 
     /// Pushes a wanted model. It is safe on disk here, and on its way to the others, when this returns; what each node makes of

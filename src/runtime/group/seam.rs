@@ -93,6 +93,11 @@ pub trait Keep: Send + 'static {
     /// A text for people when it cannot be read.
     fn load(&mut self) -> Result<Vec<Vec<u8>>, String>;
 
+    /// Whether anything is kept at all: if not, nothing needs to be put into bytes for it.
+    fn keeps(&self) -> bool {
+        true
+    }
+
     /// Appends a record.
     ///
     /// # Errors
@@ -111,6 +116,9 @@ pub trait Keep: Send + 'static {
 pub struct KeepNothing;
 
 impl Keep for KeepNothing {
+    fn keeps(&self) -> bool {
+        false
+    }
     fn load(&mut self) -> Result<Vec<Vec<u8>>, String> {
         Ok(Vec::new())
     }

@@ -26,7 +26,8 @@ use crate::{
         engine::{Lane, MESSAGE_MAX_BYTES, Router, codec},
     },
     logic::gossip::{
-        Adoption, Effect, GroupMessage, News, Protocol, Push, PushRefused, Pushed, Record, Replica, Snapshot, Timing,
+        Adoption, Effect, GroupMessage, News, Protocol, Push, PushRefused, Pushed, Record, Replica, Snapshot,
+        StateDigest, Timing,
     },
     model::{Dictionary, Kind},
     runtime::instance::{
@@ -154,6 +155,8 @@ pub(super) struct GroupActor {
     /// The target that the node works on, and the newest that waits.
     adopting: Option<Snapshot>,
     next: Option<Snapshot>,
+    /// What is known with the revision whose part the node was given last, and whether it runs it, once it has answered.
+    ahead: Option<(StateDigest, Option<bool>)>,
     n_appended_bytes: usize,
     n_base_bytes: usize,
     keep_error: Option<String>,
@@ -194,6 +197,7 @@ impl GroupActor {
             news,
             adopting: None,
             next: None,
+            ahead: None,
             n_appended_bytes: 0,
             n_base_bytes,
             keep_error: None,
@@ -248,8 +252,7 @@ impl GroupActor {
             match effect {
                 Effect::Send(to, message) => self.send(&to, message, &mut encoded),
                 Effect::SendAll(message) => {
-                    let mut more = Vec::new();
-                    self.with_strategy(&mut more, |strategy, ctx| strategy.spread(message, ctx));
+                    let more = self.spread(message);
                     more.into_iter().rev().for_each(|effect| effects.push_front(effect));
                 }
                 Effect::Keep(deltas) => self.keep(Record::Deltas(deltas)),
@@ -260,6 +263,10 @@ impl GroupActor {
                     if self.protocol.is_synced() {
                         self.want(snapshot, ctx);
                     }
+                }
+                Effect::Ahead(snapshot) => {
+                    self.ahead = Some((snapshot.digest, None));
+                    self.want(snapshot, ctx);
                 }
                 Effect::Tell(news) => self.tell_news(news),
             }
@@ -294,6 +301,23 @@ impl GroupActor {
         }
     }
 
+    /// Asks the strategy who is told; the core decides what of it goes first.
+    fn spread(&mut self, message: GroupMessage) -> Vec<Effect> {
+        let mut wished = Vec::new();
+        self.with_strategy(&mut wished, |strategy, ctx| strategy.spread(message, ctx));
+        let (mut messages, mut others) = (Vec::new(), Vec::new());
+        for effect in wished {
+            match effect {
+                Effect::Send(to, message) => messages.push((to, message)),
+                other => others.push(other),
+            }
+        }
+        let mut effects = Vec::new();
+        self.protocol.spread(messages, &mut effects);
+        effects.append(&mut others);
+        effects
+    }
+
     /// Sends a message. What goes to many is encoded once.
     fn send(&mut self, to: &NodeName, message: GroupMessage, encoded: &mut Option<(GroupMessage, Bytes)>) {
         let by_itself = matches!(message, GroupMessage::Heartbeat(_) | GroupMessage::Ask { .. });
@@ -315,6 +339,9 @@ impl GroupActor {
     }
 
     fn keep(&mut self, record: Record) {
+        if !self.seat.keep.keeps() {
+            return;
+        }
         let kept = codec::encode(&record).map_err(|error| error.to_string()).and_then(|bytes| match record {
             Record::Full(_) => self.replace(&bytes),
             Record::Deltas(_) => {
@@ -356,12 +383,22 @@ impl GroupActor {
             self.next = Some(snapshot);
             return;
         }
+        // What a node could not take up of its part, it cannot of the whole: that is answered.
+        if self.ahead == Some((snapshot.digest, Some(false))) {
+            return;
+        }
         self.adopting = Some(snapshot.clone());
         let asked = self.seat.adopt.send(Adopt { group: self.seat.name.clone(), snapshot });
         let answered = asked.into_actor(self).map(|answer, group, ctx| {
             let Some(target) = group.adopting.take() else { return };
             let adoption = answer
                 .unwrap_or_else(|error| Adoption::Degraded { cause: format!("the node did not answer: {error}") });
+            let runs = matches!(adoption, Adoption::Adopted { .. });
+            if let Some((digest, dealt)) = &mut group.ahead
+                && *digest == target.digest
+            {
+                *dealt = Some(runs);
+            }
             group.tell(ctx, |protocol, _, effects| protocol.adopted(&target, &adoption, effects));
             group.bump();
             if let Some(next) = group.next.take() {

@@ -76,6 +76,7 @@ impl ModelService for NodeModel {
         let group = self.group();
         Box::pin(async move {
             let group = group?;
+            group.whole().await.map_err(|refused| SubmitError::Unanswered(refused.to_string()))?;
             let current = group.current();
             if base.is_some_and(|base| base != current.model) {
                 return Err(SubmitError::Conflict { now: called(&current) });
@@ -90,6 +91,7 @@ impl ModelService for NodeModel {
         let group = self.group();
         Box::pin(async move {
             let group = group?;
+            group.whole().await.map_err(|refused| SubmitError::Unanswered(refused.to_string()))?;
             let current = group.current();
             let rejected = |diagnostics: &[script::Diagnostic]| {
                 let all: Vec<&str> = diagnostics.iter().map(|diagnostic| diagnostic.message.as_str()).collect();

@@ -74,7 +74,7 @@ fn push(idx: usize) -> Push {
 fn messages(effects: &[Effect]) -> Vec<GroupMessage> {
     let said = effects.iter().filter_map(|effect| match effect {
         Effect::Send(_, message) | Effect::SendAll(message) => Some(message.clone()),
-        Effect::Keep(_) | Effect::KeepAll | Effect::Changed(_) | Effect::Tell(_) => None,
+        Effect::Keep(_) | Effect::KeepAll | Effect::Changed(_) | Effect::Ahead(_) | Effect::Tell(_) => None,
     });
     said.collect()
 }

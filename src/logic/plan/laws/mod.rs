@@ -2,6 +2,7 @@
 //! step fails and wherever a crash ends it.
 
 mod models;
+mod parts;
 mod world;
 
 use std::{collections::BTreeSet, sync::Arc};

@@ -220,6 +220,28 @@ pub enum Request {
 }
 
 impl Request {
+    /// Whether the answer depends on the model or its history, so that the newest revision must be known first.
+    pub fn is_about_the_model(&self) -> bool {
+        match self {
+            Request::Hello
+            | Request::Status
+            | Request::GetModel { .. }
+            | Request::Types
+            | Request::Plan { .. }
+            | Request::Apply { .. }
+            | Request::Outcome { .. }
+            | Request::History { .. }
+            | Request::Why { .. } => true,
+            Request::Watch { .. }
+            | Request::Logs { .. }
+            | Request::Tail { .. }
+            | Request::Send { .. }
+            | Request::Doctor
+            | Request::Metrics { .. }
+            | Request::Stop { .. } => false,
+        }
+    }
+
     /// How long an asker waits for the answer.
     pub fn deadline(&self) -> Duration {
         match self {

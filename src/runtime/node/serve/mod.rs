@@ -78,6 +78,9 @@ impl Server {
         if let Some(node) = relay::whose(&request, &self.world.me) {
             return relay::ask(&self.world.router, &node, request).await;
         }
+        if request.is_about_the_model() {
+            self.group.whole().await.map_err(stopped)?;
+        }
         match request {
             Request::Hello => self.hello().await.map(Reply::Info),
             Request::Status => self.status().await.map(Reply::Status),

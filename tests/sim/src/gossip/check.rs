@@ -20,7 +20,7 @@ use crate::trace::{Checked, hold};
 /// The kind of a heartbeat.
 pub(super) const HEARTBEAT: u8 = 0;
 /// How many kinds of messages there are.
-pub(super) const N_KINDS: u64 = 6;
+pub(super) const N_KINDS: u64 = 7;
 
 /// The kind of a message.
 pub(super) fn kind(message: &GroupMessage) -> u8 {
@@ -31,7 +31,8 @@ pub(super) fn kind(message: &GroupMessage) -> u8 {
         GroupMessage::Missing { .. } => 3,
         GroupMessage::Full(_) => 4,
         GroupMessage::Status(_) => 5,
-        GroupMessage::Own(_) => 6,
+        GroupMessage::Own(_) => 7,
+        GroupMessage::Part(_) => 6,
     }
 }
 
@@ -48,6 +49,7 @@ pub(super) fn brief(message: &GroupMessage) -> String {
         GroupMessage::Full(full) => format!("full with {} revisions", full.log.len()),
         GroupMessage::Status(status) => format!("status of {} v{}", status.node, status.version),
         GroupMessage::Own(_) => "own".to_owned(),
+        GroupMessage::Part(part) => format!("part of {}", part.revision.id),
     }
 }
 

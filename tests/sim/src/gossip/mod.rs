@@ -142,12 +142,14 @@ impl World<'_> {
                 disk_fails,
             })
             .collect();
+        // Where their number is even, whatever is pushed goes in two: what concerns a node first, then the whole.
+        let whole_max = if n_members.is_multiple_of(2) { 1 } else { Timing::default().whole_max };
         World {
             trace,
             agenda: Agenda::new(),
             network,
             members,
-            timing: Timing { horizon, ..Timing::default() },
+            timing: Timing { horizon, whole_max, ..Timing::default() },
             adoption_fails: chance.percent(20),
             book: Book::new(n_members, short),
             learned_at: 0,
@@ -484,13 +486,17 @@ impl World<'_> {
                         Some(protocol) => protocol.board().peers().cloned().collect(),
                         None => Vec::new(),
                     };
-                    for to in peers {
-                        self.send(at, &to, &message)?;
+                    let messages = peers.into_iter().map(|to| (to, message.clone())).collect();
+                    let mut sends = Vec::new();
+                    if let Some(protocol) = &mut self.members[at].protocol {
+                        protocol.spread(messages, &mut sends);
                     }
+                    self.obey(at, sends)?;
                 }
                 Effect::Keep(deltas) => self.keep(at, deltas),
                 Effect::KeepAll => self.keep_all(at),
                 Effect::Changed(snapshot) => self.changed(at, snapshot)?,
+                Effect::Ahead(snapshot) => self.ahead(at, snapshot),
                 Effect::Tell(news) => self.news(at, news)?,
             }
         }
@@ -523,6 +529,11 @@ impl World<'_> {
             self.want(at, snapshot);
         }
         Ok(())
+    }
+
+    fn ahead(&mut self, at: usize, snapshot: Snapshot) {
+        self.trace.say(|| format!("m{at} takes up its part of {:?}", snapshot.id()));
+        self.want(at, snapshot);
     }
 
     fn want(&mut self, at: usize, snapshot: Snapshot) {
