@@ -218,7 +218,9 @@ impl Graph {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Binding, Channel, Component, ComponentId, Instance, Node, Shared};
+    use crate::model::{
+        Binding, Channel, Component, ComponentId, Instance, Kind, Node, PortDefinition, Shared, TypeDefinition,
+    };
 
     /// A model of one node from bindings like `a.out x` and `b.in x`. Ports that begin with `i` receive.
     fn model(bindings: &[&str]) -> Model {
@@ -288,5 +290,42 @@ mod tests {
         let circle = model(&["a.out x", "b.in x", "b.out y", "c.in y", "c.out z", "a.in z"]);
         let plan = plan(&Model::default(), &circle, &node());
         assert_eq!(waits(&plan, Rank::StartInstance).len(), 5, "{:?}", waits(&plan, Rank::StartInstance));
+    }
+
+    #[test]
+    fn a_type_that_comes_after_its_instances_is_known_to_their_channels() {
+        let before = model(&["a.out x", "b.in x"]);
+        let takes = PortDefinition {
+            name: "in".parse().unwrap(),
+            optional: true,
+            no_dependency: false,
+            message: "Tick".into(),
+            schema: 7,
+            doc: "".into(),
+            port_type: None,
+        };
+        let definition = TypeDefinition {
+            id: "enact.Part/1".parse().unwrap(),
+            kind: Kind::Component,
+            is_abstract: false,
+            units: Vec::new(),
+            super_types: Vec::new(),
+            attributes: None,
+            provided: vec![takes],
+            required: Vec::new(),
+            metadata: Default::default(),
+        };
+        let mut after = before.clone();
+        after.types.insert(definition.id.clone(), Shared::new(definition));
+        let schemas = |from: &Model, to: &Model| {
+            let steps = plan(from, to, &node()).steps;
+            let added = steps.into_iter().filter_map(|step| match step {
+                Adaptation::AddBinding(end) => Some((end.binding.port.to_string(), end.schema)),
+                _ => None,
+            });
+            added.collect::<Vec<_>>()
+        };
+        assert_eq!(schemas(&before, &after), [("n.b.in".to_owned(), 7)]);
+        assert_eq!(schemas(&after, &before), [("n.b.in".to_owned(), 0)]);
     }
 }

@@ -130,11 +130,25 @@ fn port_of<'m>(
         .then_some((&**component, receives))
 }
 
-/// Whether some type now means another thing than it did (a version published twice), or the node is of another platform.
-/// Rare; then a diff looks at everything.
+/// Whether some type now means another thing than it did (a version published twice, or one that came after its instances or
+/// went before them, as a merge may leave it), or the node is of another platform. Rare; then a diff looks at everything.
 pub(super) fn is_redefined(running: &Model, wanted: &Model, node: &NodeName) -> bool {
-    running.types.diff(&wanted.types).any(|item| matches!(item, DiffItem::Update { .. }))
+    let (mut came, mut gone) = (BTreeSet::new(), BTreeSet::new());
+    for item in running.types.diff(&wanted.types) {
+        match item {
+            DiffItem::Update { .. } => return true,
+            DiffItem::Add(type_ref, _) => came.insert(type_ref),
+            DiffItem::Remove(type_ref, _) => gone.insert(type_ref),
+        };
+    }
+    has_instance_of(running, &came)
+        || has_instance_of(wanted, &gone)
         || running.nodes.contains_key(node) && platforms(running, node) != platforms(wanted, node)
+}
+
+fn has_instance_of(model: &Model, types: &BTreeSet<&TypeRef>) -> bool {
+    let names_one = |instance: &Instance| instance.type_ref.as_ref().is_some_and(|type_ref| types.contains(type_ref));
+    !types.is_empty() && model.instances().any(|(_, instance)| names_one(instance))
 }
 
 /// Whether something of the node's part has the type. The node itself does not count: it brings its own code.
