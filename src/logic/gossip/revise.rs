@@ -164,12 +164,11 @@ impl Replica {
         Draft { writes, registers, shows_all }
     }
 
-    /// Whether a register need not be written to hold this. What is held and hidden shows no sooner for being written again,
-    /// unless the place goes to the latest.
+    /// Whether a register need not be written to show this: it holds it, and shows it. What is held and hidden is written again: a
+    /// place goes to the latest, and an author who does not know what hides the rest is told.
     fn holds(&self, element: &Element, row: Option<&Row>, register: &Register, wanted: Option<&Cell>) -> bool {
         let held = row.and_then(|row| row.get(register)?.cell.as_ref());
-        let contested = matches!(register, Register::Here | Register::Host);
-        held == wanted && (!contested || view::visible(&self.registers, element, register) == wanted)
+        held == wanted && view::visible(&self.registers, element, register) == wanted
     }
 }
 

@@ -135,3 +135,28 @@ fn who_closes_a_circle_of_hosts_is_told_of_the_one_that_it_did_not_know() {
     let named = |conflict: &Conflict| conflict.loser.revision == lost && conflict.winner.revision == unknown;
     assert!(told.conflicts.iter().any(named), "{:?}", told.conflicts);
 }
+
+#[test]
+fn who_asks_for_what_another_wrote_already_is_told_that_it_does_not_show() {
+    let (mut left, mut right, mut late) = (replica(0), replica(1), replica(2));
+    let now = Time::from_ms(9000);
+    let group = Edit::AddInstance { path: InstancePath::Group(name("g")), instance: Instance::default() };
+    let bare = edited(with_component("n", None), &[group]);
+    let (_, start) = left.push(Time::from_ms(1000), push(bare.clone(), None, false)).unwrap();
+    let start = [start.unwrap()];
+    right.learn(now, &start).1.unwrap();
+    late.learn(now, &start).1.unwrap();
+    let looked_at = late.snapshot();
+    let without = edited(bare.clone(), &[Edit::Remove { path: InstancePath::Node(name("n")) }]);
+    let (gone, removed) = left.push(Time::from_ms(2000), push(without.clone(), None, false)).unwrap();
+    let attached = edited(bare, &[Edit::Attach { node: name("n"), group: name("g") }]);
+    let (_, written) = right.push(Time::from_ms(3000), push(attached.clone(), None, false)).unwrap();
+    late.learn(now, &[removed.unwrap(), written.unwrap()]).1.unwrap();
+    assert_eq!(*late.model(), without, "the attachment is held, and hidden with its node");
+    let (lost, delta) = late.push(Time::from_ms(4000), push(attached, Some(looked_at), false)).unwrap();
+    let named =
+        |conflict: &Conflict| conflict.loser.revision == lost.revision && conflict.winner.revision == gone.revision;
+    assert!(lost.conflicts.iter().any(named), "{:?}", lost.conflicts);
+    let (told, _) = left.learn(now, &[delta.unwrap()]);
+    assert!(told.conflicts.iter().any(named), "{:?}", told.conflicts);
+}
