@@ -42,8 +42,8 @@ pub(crate) enum Verb {
 /// How mutants are tried.
 #[derive(Debug, Args)]
 pub(crate) struct MutantArgs {
-    /// How many seeds of its world each gets at most.
-    #[arg(long, value_name = "N", default_value_t = 2000)]
+    /// How many seeds of its world each gets at most; N / 10 of node.
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
     pub(crate) seeds: u64,
     /// Only those whose name has this in it.
     #[arg(value_name = "TEXT")]

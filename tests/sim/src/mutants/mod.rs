@@ -32,6 +32,7 @@ pub(crate) fn run(n_seeds: u64, only: Option<&str>) -> Result<bool, String> {
     let chosen = |mutant: &Mutant| only.is_none_or(|text| mutant.name.contains(text));
     for (number, mutant) in mutants.iter().enumerate().filter(|(_, mutant)| chosen(mutant)) {
         let world = mutant.world()?;
+        let n_seeds = world.share(n_seeds);
         match first_violation(&program, world.name(), Some(number), n_seeds)? {
             Some(caught) => println!("{:<58} {world:<8} {:>6}  {}", mutant.name, caught.seed, caught.invariant),
             None => {
