@@ -443,8 +443,10 @@ impl History {
             if stamp == early {
                 return Some(false);
             }
-            // An author's clock is later than all it has seen: below `early`, there is no way to it.
-            open.extend(self.kept.get(&stamp)?.revision.parents.iter().copied().filter(|parent| *parent >= early));
+            // An author's clock is later than all it has seen: below `early`, there is no way to it; and who says to have seen what is
+            // later than its own revision, or that itself, leads nobody round in a circle.
+            let parents = self.kept.get(&stamp)?.revision.parents.iter().copied();
+            open.extend(parents.filter(|parent| (early..stamp).contains(parent)));
         }
         Some(true)
     }

@@ -1,6 +1,8 @@
 //! The laws of the history: a revision shows what was written up to it, for whoever knows its model at all, and what is kept for
 //! that has a bound.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::{
@@ -125,4 +127,28 @@ fn models_that_have_little_in_common_do_not_fill_the_memory() {
     assert!(!kept[0] && kept[6..].iter().all(|kept| *kept), "the latest are kept, the first is not: {kept:?}");
     assert_eq!(history.oldest_model(), ids.iter().find(|id| history.keeps_model(id)));
     assert_eq!(history.model_at(ids.last().unwrap()).as_ref(), Some(replica.model()));
+}
+
+#[test]
+fn who_says_to_have_seen_its_own_revision_leads_nobody_round_in_a_circle() {
+    let stamp = |ms: u64| Stamp::new(super::stamp::ntp_of(Time::from_ms(ms)), Origin::of(&name("m")));
+    let revision = |ms: u64, parents: Vec<Stamp>| {
+        Arc::new(Revision {
+            id: RevisionId { number: ms, origin: name("m") },
+            stamp: stamp(ms),
+            previous: None,
+            parents,
+            by: "".into(),
+            from: "".into(),
+            message: "".into(),
+            rolls_back_to: None,
+            n_changes: 0,
+            digest: StateDigest::default(),
+        })
+    };
+    let mut history = replica(0).history().clone();
+    for one in [revision(1, Vec::new()), revision(2, vec![stamp(3), stamp(2)]), revision(3, vec![stamp(3), stamp(2)])] {
+        history.insert(one, Some(Arc::from([])), &Registers::default(), &Model::default());
+    }
+    assert_eq!(history.concurrent(stamp(1), stamp(3)), Some(true));
 }
