@@ -312,7 +312,7 @@ impl<M: Clone> Fragment<M> {
     /// batch of anything.
     pub fn flush<S: Strategy<M> + ?Sized>(&mut self, strategy: &mut S, now: Time, effects: &mut Vec<Effect<M>>) {
         if !self.forwarded.is_empty() {
-            self.review_forwarded(now);
+            self.review_forwarded();
         }
         if self.is_changed {
             self.refresh(strategy, now, effects);

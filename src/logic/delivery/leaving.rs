@@ -36,8 +36,6 @@ pub(super) struct Forwarded {
     pub(super) to: EndId,
     /// All of it is there when that outlet has given away what is numbered below.
     pub(super) below: u64,
-    /// Then it is waited for no more.
-    until: Time,
 }
 
 impl<M: Clone> Fragment<M> {
@@ -221,13 +219,14 @@ impl<M: Clone> Fragment<M> {
         self.settle_where(|_, _, leaving| leaving.until <= now, effects);
     }
 
-    /// What a port of this node had has been given to the outlet of where its receiver is now.
-    pub(super) fn forward(&mut self, now: Time, port: &PortPath, (to, below): (EndId, u64)) {
-        self.forwarded.insert(port.clone(), Forwarded { to, below, until: now + SETTLED_WITHIN });
+    /// What a port of this node had has been given to the outlet of where its receiver is now. However long that takes to be ready: who
+    /// learns of the move late comes after what was said early.
+    pub(super) fn forward(&mut self, port: &PortPath, (to, below): (EndId, u64)) {
+        self.forwarded.insert(port.clone(), Forwarded { to, below });
     }
 
     /// Tells senders of ports that are gone with all that they had.
-    pub(super) fn review_forwarded(&mut self, now: Time) {
+    pub(super) fn review_forwarded(&mut self) {
         let n_before = self.forwarded.len();
         let outlets = &self.outlets;
         self.forwarded.retain(|_, forwarded| {
@@ -235,7 +234,7 @@ impl<M: Clone> Fragment<M> {
             let outlet = outlet.filter(|outlet| outlet.generation == forwarded.to.generation);
             // Where it is now, if its receiver has moved on, is known when that outlet is settled.
             let is_there = outlet.is_none_or(|outlet| outlet.first >= forwarded.below && !outlet.is_leaving);
-            !is_there && forwarded.until > now
+            !is_there
         });
         if self.forwarded.len() < n_before {
             self.tell_senders();
@@ -265,8 +264,6 @@ impl<M: Clone> Fragment<M> {
     }
 
     pub(super) fn wake_leaving(&self) -> Time {
-        let leaving = self.leaving.values().map(|leaving| leaving.until);
-        let forwarded = self.forwarded.values().map(|forwarded| forwarded.until);
-        leaving.chain(forwarded).min().unwrap_or(Time::NEVER)
+        self.leaving.values().map(|leaving| leaving.until).min().unwrap_or(Time::NEVER)
     }
 }

@@ -115,7 +115,7 @@ impl<M: Clone> Fragment<M> {
         self.inherit_stand_in(idx, heir, effects);
         let forwarded = self.hand_on(idx, heir, effects);
         if let (true, Some(forwarded)) = (is_here, forwarded) {
-            self.forward(now, port, forwarded);
+            self.forward(port, forwarded);
         }
         self.weigh_wait(now);
     }

@@ -230,6 +230,25 @@ fn what_a_sender_has_no_word_of_when_its_receiver_moves_is_given_once() {
     assert_eq!(wandering.heard.len(), 2, "{:?}", wandering.heard);
 }
 
+/// As it was shown by a world of nodes: the new place could not start it for long, and meanwhile said more to the old one.
+#[test]
+fn what_an_old_place_forwards_comes_first_however_late_the_new_one_is_ready() {
+    let mut wandering = Wandering::new(&[2]);
+    wandering.world.send(2);
+    wandering.world.settle_frames();
+    wandering.wanted = 2;
+    wandering.learn(0);
+    wandering.world.settle_frames();
+    wandering.world.send(2);
+    (0..20).for_each(|_| {
+        wandering.world.advance(Duration::from_millis(500));
+        wandering.world.settle_frames();
+    });
+    wandering.settle();
+    assert_eq!(wandering.missing_and_doubled(), (vec![], vec![]));
+    assert!(in_order_of_each_sender(&wandering.heard), "{:?}", wandering.heard);
+}
+
 /// A sender waits for the old place no longer than its bound, and says so to nobody twice.
 #[test]
 fn an_old_place_that_says_nothing_is_not_waited_for_for_ever() {

@@ -183,11 +183,12 @@ impl World<'_> {
 
     fn ask(&mut self) {
         let is_quiet = self.agenda.now() >= QUIET_MS * MS;
-        let is_late = self.agenda.now() + (DEADLINE_MAX_MS + 100) * MS > END_MS * MS;
-        if !is_late {
-            let after = self.chance.below(if is_quiet { 200 } else { 40 }) * MS;
-            self.agenda.plan(after, Event::Ask);
+        // Who asks later than this may rightly wait still when the world ends.
+        if self.agenda.now() + (DEADLINE_MAX_MS + 100) * MS > END_MS * MS {
+            return;
         }
+        let after = self.chance.below(if is_quiet { 200 } else { 40 }) * MS;
+        self.agenda.plan(after, Event::Ask);
         let n_machines = self.routers.borrow().len();
         let (by, to) = (self.chance.idx(n_machines), self.chance.idx(n_machines));
         let is_served = self.chance.percent(95);
@@ -329,14 +330,14 @@ fn check_answer(number: u64, asked: &Asked, elapsed: Duration, answer: &Result<B
     if !asked.is_quiet {
         return Ok(());
     }
+    let takes = if asked.is_served { takes } else { Duration::ZERO };
     let in_time = takes + Duration::from_millis(100) < asked.deadline;
     let is_as_wanted = match (answer, deed) {
-        _ if !asked.is_served => matches!(answer, Err(AskError::NoService { .. })),
+        (Err(AskError::NoService { .. }), _) => !asked.is_served,
         (Ok(_), Deed::Reply)
         | (Err(AskError::Refused(_)), Deed::Refuse)
-        | (Err(AskError::Dropped { .. }), Deed::Drop) => true,
-        (Err(AskError::Timeout { .. }), Deed::Keep) => true,
-        (Err(AskError::Timeout { .. }), _) => !in_time,
+        | (Err(AskError::Dropped { .. }), Deed::Drop) => asked.is_served,
+        (Err(AskError::Timeout { .. }), deed) => (asked.is_served && deed == Deed::Keep) || !in_time,
         _ => false,
     };
     hold!(is_as_wanted, "when all is well a request is answered as its service does", "{number}, {deed:?}: {answer:?}");
