@@ -70,8 +70,9 @@ impl Replica {
     /// that age is dropped, and told.
     ///
     /// # Errors
-    /// [`TooFarAhead`] when something in it is stamped too far in the future; nothing was learned then.
+    /// [`TooFarAhead`] when something in it is stamped, or counts as removed, too far in the future; nothing was learned then.
     pub fn absorb(&mut self, now: Time, full: Full) -> Result<Learned, TooFarAhead> {
+        self.clock.check_time(now, full.registers.floor())?;
         if let Some(latest) = full.latest() {
             self.clock.check(now, latest)?;
         }

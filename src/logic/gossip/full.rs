@@ -67,6 +67,11 @@ impl Packed {
     pub fn latest(&self) -> Option<Stamp> {
         self.stamps.iter().max().copied()
     }
+
+    /// The time up to which removals are forgotten in it.
+    pub fn floor(&self) -> Time {
+        self.floor
+    }
 }
 
 /// What a register held at an earlier time; `None` when it had never been written.

@@ -414,11 +414,7 @@ impl Protocol {
         if heartbeat.wants_status {
             effects.push(Effect::Send(from.clone(), self.status()));
         }
-        if heartbeat.floor > self.replica.registers().floor()
-            && self.replica.digest_at(heartbeat.floor) == heartbeat.digest
-        {
-            self.forget(heartbeat.floor, effects);
-        }
+        self.follow_floor(now, from, heartbeat, effects);
         let (mine, expects_more) = (self.replica.digest(), self.expects_more(now));
         let Some(peer) = self.peers.get_mut(from) else { return };
         peer.status = (heartbeat.incarnation, heartbeat.status);
@@ -547,6 +543,19 @@ impl Protocol {
         let is_due = floor > self.replica.registers().floor();
         if is_due && self.synced && self.board.majority_in_step(self.replica.model(), self.replica.digest()) {
             self.forget(floor, effects);
+        }
+    }
+
+    /// A member has forgotten removals of which this one still knows: where that is all in which they differ, it forgets them, too.
+    fn follow_floor(&mut self, now: Time, from: &NodeName, heartbeat: &Heartbeat, effects: &mut Vec<Effect>) {
+        if heartbeat.floor <= self.replica.registers().floor() {
+            return;
+        }
+        if let Err(error) = self.replica.check_time(self.clocks.to_judge(now), heartbeat.floor) {
+            return self.warn(from, error, effects);
+        }
+        if self.replica.digest_at(heartbeat.floor) == heartbeat.digest {
+            self.forget(heartbeat.floor, effects);
         }
     }
 

@@ -165,6 +165,11 @@ impl Replica {
         self.clock.check(now, stamp)
     }
 
+    /// Whether it may be believed at this time that another one is past.
+    pub(super) fn check_time(&self, now: Time, past: Time) -> Result<(), TooFarAhead> {
+        self.clock.check_time(now, past)
+    }
+
     /// Whether everything that the author of a revision had seen is known.
     fn is_ready(&self, revision: &Revision) -> bool {
         let known = |stamp: &Stamp| {

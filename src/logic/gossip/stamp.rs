@@ -82,9 +82,10 @@ impl<'de> Deserialize<'de> for Stamp {
     }
 }
 
-/// A time of day in a stamp's unit.
+/// A time of day in a stamp's unit; the last that has one (in 2106) for all that come after it.
 pub(super) fn ntp_of(time: Time) -> u64 {
-    NTP64::from(Duration::from_micros(time.micros())).as_u64()
+    const LAST: u64 = (u32::MAX as u64 + 1) * 1_000_000 - 1;
+    NTP64::from(Duration::from_micros(time.micros().min(LAST))).as_u64()
 }
 
 /// A clock, or a stamp of it, that is further ahead of ours than we accept: one of the two is wrong.
@@ -118,7 +119,7 @@ impl Clock {
 
     /// The next stamp: now, or just after the latest one seen when that is later.
     pub fn tick(&mut self, now: Time) -> Stamp {
-        self.last_ntp = ntp_of(now).max(self.last_ntp + 1);
+        self.last_ntp = ntp_of(now).max(self.last_ntp.saturating_add(1));
         Stamp::new(self.last_ntp, self.origin)
     }
 
@@ -127,7 +128,15 @@ impl Clock {
     /// # Errors
     /// [`TooFarAhead`] says by how much it is not.
     pub fn check(&self, now: Time, stamp: Stamp) -> Result<(), TooFarAhead> {
-        let ahead = stamp.time().since(now);
+        self.check_time(now, stamp.time())
+    }
+
+    /// Whether it may be believed at this time that another one is past.
+    ///
+    /// # Errors
+    /// [`TooFarAhead`] says by how much it is not.
+    pub fn check_time(&self, now: Time, past: Time) -> Result<(), TooFarAhead> {
+        let ahead = past.since(now);
         if ahead > self.ahead_max { Err(TooFarAhead { ahead, max: self.ahead_max }) } else { Ok(()) }
     }
 
@@ -161,5 +170,7 @@ mod tests {
         assert!(elsewhere.time().since(Time(5_499_998)) <= Duration::from_micros(2), "within rounding");
         clock.pass(Time::from_ms(9_000));
         assert!(clock.tick(Time::from_ms(1_000)).time() > Time::from_ms(9_000));
+        clock.pass(Time::NEVER);
+        assert!(clock.tick(Time::NEVER).time() > Time::from_ms(9_000), "there are stamps at the end of time");
     }
 }

@@ -65,6 +65,32 @@ fn a_member_that_forgets_removals_says_that_it_runs_what_is_left() {
     assert_eq!(told, Some(member.replica().digest()), "the node is given the same model under its new digest");
 }
 
+/// Found by the fuzzer. All that is older than the floor and not known would count as removed.
+#[test]
+fn who_says_to_have_forgotten_what_is_not_past_is_not_followed() {
+    let timing = Timing { horizon: Duration::from_secs(24), ..Timing::default() };
+    let mut member = Protocol::new(name("g"), replica(0), (name("r0"), 1), timing, Time::from_ms(0));
+    let mut effects = Vec::new();
+    member.peer_up(Time::from_ms(1_000), &name("r1"), &mut effects);
+    let digest = member.replica().digest();
+    let heartbeat = GroupMessage::Heartbeat(Heartbeat {
+        digest,
+        floor: Time::NEVER,
+        revision: None,
+        clock: Time::from_ms(2_000),
+        incarnation: 1,
+        status: 0,
+        wants_status: false,
+    });
+    member.receive(Time::from_ms(2_000), &name("r1"), heartbeat, &mut effects);
+    let mut other = replica(1);
+    other.forget_removals(Time::from_ms(60_000));
+    assert!(replica(0).absorb(Time::from_ms(2_000), other.full()).is_err());
+    member.receive(Time::from_ms(2_000), &name("r1"), GroupMessage::Full(Box::new(other.full())), &mut effects);
+    assert_eq!((member.replica().registers().floor(), member.replica().digest()), (Time::default(), digest));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Tell(News::ClockAhead(..)))));
+}
+
 #[test]
 fn who_comes_back_alone_after_the_horizon_starts_what_it_knows() {
     let mut kept = replica(0);
