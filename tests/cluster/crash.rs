@@ -1,6 +1,6 @@
 //! Nodes that are killed, stopped and started again.
 
-use enact_lab::{Group, instance_status, node_status};
+use enact_lab::{Group, instance_status, node_status, unharmed};
 
 const COUNTING: &str = "\
 add node1.ticker : Ticker
@@ -14,7 +14,7 @@ bind node2.counter.input ticks
 #[test]
 fn a_killed_node_is_seen_gone_and_takes_up_what_it_missed() {
     let mut group = Group::new("crash");
-    let node1 = group.start("node1");
+    let mut node1 = group.start("node1");
     let mut node2 = group.start("node2");
     group.apply(&node1, COUNTING).ok();
     group.await_reply(&node1, "node2.counter.count", |count| count.as_u64() >= Some(3));
@@ -24,12 +24,13 @@ fn a_killed_node_is_seen_gone_and_takes_up_what_it_missed() {
     let outcome = group.apply(&node1, "set node2.counter.every = '7'\nadd node2.late : Counter\n").ok();
     assert!(outcome.stdout.contains("will do its part when it comes: node2"), "{outcome}");
 
-    let node2 = group.start("node2");
+    let mut node2 = group.start("node2");
     group.await_in_step(&node1, 2);
     group.await_in_step(&node2, 2);
     assert_eq!(instance_status(&group.status(&node2), "node2", "late")["state"], "started");
     let count = group.ask(&node2, "node2.counter.count").as_u64();
     group.await_reply(&node2, "node2.counter.count", |now| now.as_u64() > count);
+    unharmed(&mut [&mut node1, &mut node2]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{TICKS, counters, nothing_is_lost};
 use enact_lab::{
     Group, eventually, now,
-    tally::{note, scale},
+    tally::{agreed_after, note, scale},
     unharmed,
 };
 
@@ -46,6 +46,7 @@ fn a_node_that_is_stopped_and_goes_on_delays_nobody_and_loses_nothing() {
         let heal = now();
         group.await_in_step(&node3, 3);
         group.await_in_step(&node1, 3);
+        agreed_after(heal.elapsed());
         agreed_ms.push(heal.elapsed().as_millis());
     }
     let n_messages = nothing_is_lost(&group, &node1, &["node2", "node3"]);

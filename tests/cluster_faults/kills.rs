@@ -15,7 +15,11 @@ use std::{
     time::Duration,
 };
 
-use enact_lab::{Dice, Group, Node, eventually, now, tally::Grown, unharmed};
+use enact_lab::{
+    Dice, Group, Node, eventually, now,
+    tally::{Grown, agreed_after},
+    unharmed,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -28,9 +32,6 @@ const N_PUSHERS: usize = 2;
 
 /// Kills unless the environment says otherwise: what a test run can afford.
 const KILLS: u64 = 20;
-
-/// How soon after the last node is back all must agree. Only asked of a campaign of its own: a test shares its machine.
-const AGREE_WITHIN: Duration = Duration::from_secs(10);
 
 /// The longest pauses of the killer.
 const BEFORE_KILL_MS: u64 = 400;
@@ -130,9 +131,7 @@ fn nodes_that_are_killed_at_any_moment_lose_nothing_that_was_acknowledged() {
     assert!(missing.is_empty(), "seed {seed}: acknowledged and lost:\n{}", missing.join("\n"));
     moves_keep_their_state(group, &nodes.running, &model);
     nothing_is_left_over(group, &nodes.running);
-    if setting("ENACT_KILLS").is_some() {
-        assert!(agreed <= AGREE_WITHIN, "seed {seed}: they agreed only after {agreed:?}");
-    }
+    agreed_after(agreed);
 }
 
 /// Waits until all nodes run the same model, all of it; gives the model.

@@ -2,7 +2,7 @@
 //! acknowledged is gone.
 
 use enact::io::clock::Stopwatch;
-use enact_lab::tally::{note, scale};
+use enact_lab::tally::{agreed_after, note, scale};
 use serde_json::Value;
 
 use crate::machines::{Machines, Node, eventually, node_status};
@@ -69,6 +69,7 @@ impl Trial {
             });
         }
         eventually("both have one model", || machines.model(0) == machines.model(1));
+        agreed_after(heal.elapsed());
         self.agreed_ms.push(heal.elapsed().as_millis());
         let model = machines.model(0);
         for (side, name) in SIDES.iter().enumerate() {

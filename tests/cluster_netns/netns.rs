@@ -9,7 +9,7 @@ mod pushes;
 use std::time::Duration;
 
 use enact::io::clock::Stopwatch;
-use enact_lab::tally::note;
+use enact_lab::tally::{agreed_after, note};
 use machines::{Machines, Node, eventually, node_status};
 use pushes::Pushes;
 use serde_json::Value;
@@ -83,12 +83,14 @@ fn after_a_cut_under_pushes_on_both_sides_only_what_the_conflict_report_names_is
     let pushes = push_on_both_sides(&machines);
     machines.cable("up");
 
+    let heal = Stopwatch::start();
     machines.await_ready(&["left", "right"]);
     let mut models = [Value::Null, Value::Null];
     eventually("both have one model", || {
         models = [machines.model(0), machines.model(1)];
         models[0] == models[1] && (0..2).all(|side| converged(&machines, side))
     });
+    agreed_after(heal.elapsed());
     for side in 0..2 {
         let history = machines.at(side, &["history", "-n", "10000", "-o", "json"]).ok().json();
         pushes.account_for(&models[0], &history);

@@ -3,11 +3,27 @@
 //! An ordinary test run provokes few. `ENACT_FAULTS=full` provokes as many as are promised, `ENACT_FAULTS_OUT=FILE` adds each row to
 //! a file as a line of JSON.
 
-use std::{fmt::Display, fs::File, io::Write};
+use std::{fmt::Display, fs::File, io::Write, time::Duration};
+
+/// How soon after the last heal all must agree.
+const AGREE_WITHIN: Duration = Duration::from_secs(10);
 
 /// As many as an ordinary test run can afford, or as a campaign wants.
 pub fn scale(few: usize, full: usize) -> usize {
-    if std::env::var("ENACT_FAULTS").is_ok_and(|wanted| wanted == "full") { full } else { few }
+    if is_campaign() { full } else { few }
+}
+
+fn is_campaign() -> bool {
+    std::env::var("ENACT_FAULTS").is_ok_and(|wanted| wanted == "full") || std::env::var_os("ENACT_KILLS").is_some()
+}
+
+/// All agree so long after the last heal.
+///
+/// # Panics
+/// When that is longer than promised. Only asked of a campaign of its own: an ordinary test shares its machine.
+#[track_caller]
+pub fn agreed_after(took: Duration) {
+    assert!(!is_campaign() || took <= AGREE_WITHIN, "they agreed only after {took:?}");
 }
 
 /// A row of the table.

@@ -68,7 +68,9 @@ pub(super) fn build(mutants: &[Mutant]) -> Result<PathBuf, String> {
         *text = mutant.plant(text, number)?;
     }
     write(&root, &scratch, &texts).map_err(|error| format!("{}: {error}", scratch.display()))??;
-    let status = Command::new(env!("CARGO"))
+    // Run by itself, and not by cargo, it takes the one that its caller would: this chooses the toolchain for all that it calls.
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
         .args(["build", "--quiet", "--offline", "-p", "enact-sim"])
         .current_dir(&scratch)
         .env("CARGO_TARGET_DIR", scratch.join("target"))

@@ -182,6 +182,18 @@ impl World<'_> {
             else {
                 continue;
             };
+            let newest = group.current();
+            let answer = newest.id().and_then(|id| status.outcome(id));
+            let is_taken_up = matches!(answer, Some(Adoption::Adopted { .. })) && status.digest == Some(newest.digest);
+            hold!(
+                newest.id().is_none()
+                    || is_taken_up
+                    || matches!(answer, Some(other) if !matches!(other, Adoption::Adopted { .. })),
+                "a node takes up the newest model, or says why not",
+                "m{at}: of {:?} it says {answer:?}; it runs {:?}",
+                newest.id(),
+                status.digest
+            );
             let outcome = status.revision.as_ref().and_then(|revision| status.outcome(revision));
             let runs = match (outcome, status.digest) {
                 // It says that it runs something in between.
