@@ -12,9 +12,9 @@ use enact::{
     runtime::{
         channel::{self, ChannelCtx, ChannelType, Door, Ends, Loss, Receiving, Wiring},
         component,
-        instance::{Birth, Bundle, Condition, Environment, Failure, Handle, ReplyTo, Schema, Sink, Why},
+        instance::{Accept, Birth, Bundle, Condition, Environment, Failure, Handle, ReplyTo, Schema, Sink, Why},
     },
-    words::{InstancePath, PortPath},
+    words::{InstancePath, PortPath, Value},
 };
 use enact_actors::channels::{Broadcast, Queue, Request};
 use serde::{Deserialize, Serialize};
@@ -353,6 +353,22 @@ async fn a_message_crosses_to_another_node_and_a_broken_way_loses_none() {
     eventually("x has the rest", async || seen(&x).await == numbers((0..13).chain(20..25))).await;
 }
 
+async fn stop_with_one_in_its_queue(receiver: &Handle, message: u64) {
+    let inlet = receiver.inlet("input").unwrap();
+    receiver.stop(LIMIT).await.unwrap();
+    Accept::offer(&inlet, Message::new(message)).unwrap();
+}
+
+/// A stopped receiver leaves its node, and what it had not handled goes back to its channel. Gives its state.
+async fn leave(receiver: &Handle, door: &Door, from: PortPath) -> Value {
+    let state = receiver.snapshot(LIMIT).await.unwrap();
+    door.close(from.clone());
+    let waiting = receiver.take_waiting().into_iter().map(|(_, message)| message).collect();
+    door.take_back(from, waiting);
+    receiver.end(LIMIT).await.unwrap();
+    state
+}
+
 #[actix_rt::test]
 async fn what_a_receiver_did_not_handle_moves_with_it_to_another_node() {
     tokio::time::pause();
@@ -367,15 +383,9 @@ async fn what_a_receiver_did_not_handle_moves_with_it_to_another_node() {
     send(&sink, 0..2).await;
     eventually("x has two", async || seen(&x).await == numbers(0..2)).await;
     // What is in its queue when it stops, and what comes while it is nowhere.
-    let inlet = x.inlet("input").unwrap();
-    x.stop(LIMIT).await.unwrap();
-    enact::runtime::instance::Accept::offer(&inlet, Message::new(2_u64)).unwrap();
+    stop_with_one_in_its_queue(&x, 2).await;
     send(&sink, 3..5).await;
-    let state = x.snapshot(LIMIT).await.unwrap();
-    door_a.close(here.clone());
-    let waiting = x.take_waiting().into_iter().map(|(_, message)| message).collect();
-    door_a.take_back(here, waiting);
-    x.end(LIMIT).await.unwrap();
+    let state = leave(&x, &door_a, here).await;
     door_a.rewire(wiring(std::slice::from_ref(&there), &["a"]));
     let moved = b.collector("x").await;
     moved.restore("1.0.0", state, LIMIT).await.unwrap();
@@ -399,14 +409,8 @@ async fn what_a_receiver_did_not_handle_moves_with_it_though_its_channel_leaves_
     send(&sink, 0..2).await;
     eventually("x has two", async || seen(&x).await == numbers(0..2)).await;
     // One is in its queue when it stops, and then there is nothing left on its node for the channel to do.
-    let inlet = x.inlet("input").unwrap();
-    x.stop(LIMIT).await.unwrap();
-    enact::runtime::instance::Accept::offer(&inlet, Message::new(2_u64)).unwrap();
-    let state = x.snapshot(LIMIT).await.unwrap();
-    door_a.close(old.clone());
-    let waiting = x.take_waiting().into_iter().map(|(_, message)| message).collect();
-    door_a.take_back(old, waiting);
-    x.end(LIMIT).await.unwrap();
+    stop_with_one_in_its_queue(&x, 2).await;
+    let state = leave(&x, &door_a, old).await;
     door_a.rewire(wiring(std::slice::from_ref(&new), &["b"]));
     channel_a.end(LIMIT).await.unwrap();
     // What is said from here on comes after.

@@ -212,7 +212,7 @@ impl Protocol {
         if !self.synced {
             return Err(PushRefused::NotSynced);
         }
-        let (pushed, made) = self.replica.revise_back(self.clocks.to_stamp(now), to, by, from, message)?;
+        let (pushed, made) = self.replica.rollback(self.clocks.to_stamp(now), to, by, from, message)?;
         self.made(now, &pushed, made, effects);
         Ok(pushed)
     }

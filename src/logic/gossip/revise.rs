@@ -36,19 +36,7 @@ impl Replica {
     ///
     /// # Errors
     /// [`PushRefused::NotKept`] when that model is not known here.
-    pub fn rollback(
-        &mut self,
-        now: Time,
-        to: &RevisionId,
-        by: Arc<str>,
-        from: Arc<str>,
-        message: Arc<str>,
-    ) -> Result<(Pushed, Option<Delta>), PushRefused> {
-        self.revise_back(now, to, by, from, message).map(|(pushed, made)| (pushed, made.map(|made| made.delta)))
-    }
-
-    /// The same, with all that was made.
-    pub(super) fn revise_back(
+    pub(super) fn rollback(
         &mut self,
         now: Time,
         to: &RevisionId,
@@ -90,7 +78,7 @@ impl Replica {
         let n_changes = u32::try_from(n_changes).unwrap_or(u32::MAX);
         let writes: Writes = writes.into();
         let mut revision = Revision {
-            id: RevisionId { number: self.history.number_max() + 1, origin: self.me.clone() },
+            id: RevisionId { number: self.history.number_max().saturating_add(1), origin: self.me.clone() },
             stamp,
             previous: self.vector.get(&self.clock.origin()).copied(),
             parents: base.heads,
