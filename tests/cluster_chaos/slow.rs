@@ -33,6 +33,7 @@ fn slow_and_half_open_connections_keep_nobody_out() {
         held.extend((0..n_each).filter_map(|_| connect(address).ok()));
     }
     let n_held = held.len();
+    assert_eq!(n_held, 2 * n_each, "all of them are let in");
     // A byte at a time from half of them; the others say nothing at all.
     let mut drip = |round: usize| {
         held.iter_mut().step_by(2).for_each(|stream| {

@@ -193,6 +193,7 @@ fn a_node_with_damaged_data_says_so_and_takes_the_model_from_its_group() {
         }
         grown = grown.max(unharmed(&mut [&mut node1, &mut node2]));
     }
+    assert!(!set_aside(&group, "node2").is_empty(), "none of the damages was found");
     note(
         "data that is damaged",
         n_rounds as usize,

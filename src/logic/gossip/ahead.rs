@@ -95,8 +95,8 @@ impl Protocol {
         self.held = Some(held).filter(|held| !held.waiting.is_empty());
     }
 
-    /// Sends the wholes that are held.
-    pub(super) fn release(&mut self, effects: &mut Vec<Effect>) {
+    /// Sends the wholes that are held: as they are taken up, and as the last that a member does before it goes.
+    pub fn release(&mut self, effects: &mut Vec<Effect>) {
         let held = self.held.take();
         effects.extend(held.into_iter().flat_map(|held| held.waiting).map(|(to, whole)| Effect::Send(to, whole)));
     }

@@ -1,4 +1,4 @@
-//! Fifty nodes that know each other, with links of nothing but signs of life.
+//! Many nodes that know each other, with links of nothing but signs of life.
 
 use super::*;
 
@@ -31,20 +31,20 @@ struct Fleet {
 
 impl Fleet {
     /// All of them up.
-    fn new() -> Fleet {
+    fn of(n_nodes: usize) -> Fleet {
         let node = |idx| Peers::new(sighting(idx), "0".into(), "here".into(), Times::default(), Time(0));
         let mut fleet = Fleet {
-            nodes: (0..N).map(node).collect(),
-            links: vec![BTreeMap::new(); N],
+            nodes: (0..n_nodes).map(node).collect(),
+            links: vec![BTreeMap::new(); n_nodes],
             hung: BTreeSet::new(),
             n_signs: 0,
             n_doubts: 0,
             told: Vec::new(),
         };
-        for idx in 0..N {
+        for idx in 0..n_nodes {
             let mut effects = Vec::new();
             fleet.nodes[idx].tick(at_ms(200), &mut effects);
-            for other in (0..N).filter(|other| *other != idx) {
+            for other in (0..n_nodes).filter(|other| *other != idx) {
                 fleet.nodes[idx].saw(at_ms(200), sighting(other), &mut effects);
             }
             fleet.obey(200, idx, effects);
@@ -91,7 +91,7 @@ impl Fleet {
     /// Lets time pass for all that do not hang.
     fn live(&mut self, from_ms: u64, to_ms: u64) {
         for ms in from_ms..to_ms {
-            for idx in (0..N).filter(|idx| !self.hung.contains(idx)).collect::<Vec<_>>() {
+            for idx in (0..self.nodes.len()).filter(|idx| !self.hung.contains(idx)).collect::<Vec<_>>() {
                 self.give_signs(ms, idx);
                 // They do not all look at the same moment.
                 if (ms + 7 * idx as u64).is_multiple_of(TICK_MS) {
@@ -122,7 +122,7 @@ impl Fleet {
 
 #[test]
 fn among_fifty_signs_of_life_are_few_and_one_that_hangs_is_suspected_by_all_within_a_second() {
-    let mut fleet = Fleet::new();
+    let mut fleet = Fleet::of(N);
     fleet.live(250, 5_000);
     assert!(fleet.told.iter().all(|(_, event)| matches!(event, PeerEvent::Up(_))));
     assert_eq!(fleet.told.len(), N * (N - 1));
@@ -152,7 +152,7 @@ fn among_fifty_signs_of_life_are_few_and_one_that_hangs_is_suspected_by_all_with
 
 #[test]
 fn a_watcher_that_alone_hears_nothing_is_not_believed_by_those_who_know_better() {
-    let mut fleet = Fleet::new();
+    let mut fleet = Fleet::of(N);
     fleet.live(250, 3_000);
     fleet.told.clear();
     let doubt = Doubt { by: "n1".into(), of: "n3".into(), silence_ms: 5_000 };
@@ -161,5 +161,24 @@ fn a_watcher_that_alone_hears_nothing_is_not_believed_by_those_who_know_better()
     // Nor is one whom nobody knows.
     let doubt = Doubt { by: "n99".into(), of: "n3".into(), silence_ms: 0 };
     fleet.nodes[2].doubted(at_ms(3_000), &doubt, &mut effects);
+    // Nor a silence that is none.
+    let doubt = Doubt { by: "n1".into(), of: "n3".into(), silence_ms: 0 };
+    fleet.nodes[2].doubted(at_ms(3_000), &doubt, &mut effects);
     assert!(effects.is_empty(), "{effects:?}");
+}
+
+#[test]
+fn of_two_that_hang_at_once_both_are_suspected_within_a_second() {
+    let mut fleet = Fleet::of(6);
+    fleet.live(250, 3_000);
+    fleet.told.clear();
+    let hung = [1, 4];
+    fleet.hung.extend(hung);
+    fleet.live(3_000, 4_000);
+    let suspected = |of: usize| {
+        let of = sighting(of).peer;
+        let tells = |(_, event): &&(usize, PeerEvent)| matches!(event, PeerEvent::Suspected(peer) if *peer == of);
+        fleet.told.iter().filter(tells).map(|(idx, _)| *idx).collect::<BTreeSet<_>>()
+    };
+    hung.iter().for_each(|of| assert_eq!(suspected(*of), [0, 2, 3, 5].into()));
 }

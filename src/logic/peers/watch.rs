@@ -50,26 +50,32 @@ impl Peers {
     /// This node watches somebody who is silent: the others are told, if there are more than watch it.
     pub(super) fn tell_doubt(&self, now: Time, of: &Address, effects: &mut Vec<Effect>) {
         let Some(silent) = self.entries.get(of).filter(|entry| !entry.beats_slowly) else { return };
-        let up = || self.entries.iter().filter(|(_, entry)| entry.state == State::Up { suspected: false });
-        if up().count() < self.times.watchers {
+        // Others that hang watch it as little as they did before.
+        let n_up = self.entries.values().filter(|entry| matches!(entry.state, State::Up { .. })).count();
+        if n_up <= self.times.watchers {
             return;
         }
+        let up = self.entries.iter().filter(|(_, entry)| entry.state == State::Up { suspected: false });
         let silence_ms = now.since(silent.heard).as_millis() as u64;
         let doubt = Doubt { by: self.me.address.0.to_string(), of: of.0.to_string(), silence_ms };
-        effects.extend(up().map(|(address, entry)| {
+        effects.extend(up.map(|(address, entry)| {
             let (address, link) = (address.clone(), entry.link);
             Effect::Doubt { address, link, doubt: doubt.clone() }
         }));
     }
 
-    /// A watcher misses somebody. Who has heard of it since knows better.
+    /// A watcher misses somebody. Who has heard of it since knows better; and a silence of which nobody would think anything is none.
     pub fn doubted(&mut self, now: Time, doubt: &Doubt, effects: &mut Vec<Effect>) {
+        let silence = Duration::from_millis(doubt.silence_ms);
+        if silence < self.times.suspect {
+            return;
+        }
         let is_up = |entry: &super::Entry| matches!(entry.state, State::Up { .. });
         if !self.entries.get(&Address(doubt.by.as_str().into())).is_some_and(is_up) {
             return;
         }
         let Some(entry) = self.entries.get_mut(&Address(doubt.of.as_str().into())) else { return };
-        let is_older = now.since(entry.heard) + FRESHER >= Duration::from_millis(doubt.silence_ms);
+        let is_older = now.since(entry.heard) + FRESHER >= silence;
         if entry.state == (State::Up { suspected: false }) && is_older {
             entry.suspect(effects);
         }

@@ -102,6 +102,15 @@ impl GroupHandle {
         .await?
     }
 
+    /// Sends what is held back until others have taken up their parts: before this node goes, and who has a part is left without the
+    /// whole.
+    ///
+    /// # Errors
+    /// When the group has stopped.
+    pub async fn release(&self) -> Result<(), PushRefused> {
+        self.call(|group, ctx| group.tell(ctx, |protocol, _, effects| protocol.release(effects))).await
+    }
+
     /// Brings back the model of a revision, as a new revision.
     ///
     /// # Errors

@@ -364,8 +364,9 @@ impl GroupActor {
     /// Keeps everything anew, and gives the node its target again.
     pub(super) fn renew(&mut self, ctx: &mut Context<GroupActor>) {
         self.keep(Record::Full(Box::new(self.protocol.replica().full())));
-        // Whoever pushed was told then.
+        // Whoever pushed was told then; and what the node could not take up of its part, it may now.
         self.keep_error = None;
+        self.ahead = None;
         if self.protocol.is_synced() {
             self.want(self.protocol.replica().snapshot(), ctx);
         }
@@ -530,6 +531,7 @@ impl GroupActor {
             }
             Op::Snapshot | Op::Restore { .. } | Op::Outputs => Ok(()),
             Op::End => {
+                self.tell(ctx, |protocol, _, effects| protocol.release(effects));
                 ctx.stop();
                 Ok(())
             }

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -17,12 +20,14 @@ use super::{
 use crate::{
     io::engine::Lane,
     logic::gossip::{Adoption, GroupMessage, Outcome, Presence, Push, PushRefused, RevisionId, Timing},
-    model::{Dictionary, Edit, Instance, Kind, Model},
+    model::{ComponentId, Dictionary, Edit, Instance, Kind, Model},
     runtime::instance::Inbox,
-    words::{GroupName, InstancePath, Name, NodeName},
+    words::{ComponentName, GroupName, InstancePath, Name, NodeName, TypeRef},
 };
 
 const LIMIT: Duration = Duration::from_secs(20);
+/// Larger changes go in two.
+const WHOLE_MAX: u32 = 100;
 
 fn name<N: From<Name>>(text: &str) -> N {
     Name::parse(text).unwrap().into()
@@ -101,7 +106,7 @@ impl Net {
 
 /// A node that adopts whatever it gets, unless told to fail.
 struct Dummy {
-    fail: bool,
+    fail: Arc<AtomicBool>,
     events: Arc<Mutex<Vec<GroupEvent>>>,
 }
 
@@ -112,7 +117,7 @@ impl Actor for Dummy {
 impl Handler<Adopt> for Dummy {
     type Result = actix::MessageResult<Adopt>;
     fn handle(&mut self, _adopt: Adopt, _ctx: &mut Context<Dummy>) -> Self::Result {
-        actix::MessageResult(match self.fail {
+        actix::MessageResult(match self.fail.load(Ordering::Relaxed) {
             false => Adoption::at_once(),
             true => Adoption::RolledBack { step: "start n1.web".to_owned(), cause: "port taken".to_owned() },
         })
@@ -150,6 +155,7 @@ impl Keep for Disk {
 
 struct Member {
     group: GroupHandle,
+    fail: Arc<AtomicBool>,
     events: Arc<Mutex<Vec<GroupEvent>>>,
 }
 
@@ -161,7 +167,8 @@ fn member_with(
     strategy: impl Fn() -> Box<dyn Strategy> + Send + 'static,
 ) -> Member {
     let events = Arc::new(Mutex::new(Vec::new()));
-    let dummy = Dummy { fail, events: Arc::clone(&events) }.start();
+    let fail = Arc::new(AtomicBool::new(fail));
+    let dummy = Dummy { fail: Arc::clone(&fail), events: Arc::clone(&events) }.start();
     let group: GroupName = name("sync");
     let seat = Seat {
         name: group.clone(),
@@ -173,6 +180,7 @@ fn member_with(
         timing: Timing {
             heartbeat: Duration::from_millis(20),
             alone_after: Duration::from_millis(60),
+            whole_max: WHOLE_MAX,
             ..Timing::default()
         },
         wire: Box::new(NetWire { net: net.clone(), me: name(node) }),
@@ -182,7 +190,7 @@ fn member_with(
         make: Box::new(strategy),
     };
     let cradle = actix_rt::Arbiter::current().into();
-    Member { group: start(&cradle, seat), events }
+    Member { group: start(&cradle, seat), fail, events }
 }
 
 fn member(net: &Net, node: &str) -> Member {
@@ -384,6 +392,40 @@ async fn what_was_acknowledged_outlives_a_crash_and_what_cannot_be_kept_did_not_
     assert_eq!(again.group.history(10).await.unwrap().len(), 2);
     let third = again.edit(&[note("x", "2")]).await;
     assert_eq!(third.number, 3, "numbers go on");
+}
+
+#[actix::test]
+async fn what_a_node_could_not_take_up_of_its_part_it_takes_up_when_it_is_asked_again() {
+    let net = Net::default();
+    let a = member(&net, "a");
+    let b = member_with(&net, "b", Box::new(KeepNothing), true, || Box::new(Gossip));
+    a.group.synced(LIMIT).await.unwrap();
+    b.group.synced(LIMIT).await.unwrap();
+    a.edit(&attach(&["a", "b"])).await;
+    let large = a.edit(&(0..WHOLE_MAX).map(|nth| component("b", nth)).collect::<Vec<_>>()).await;
+    let answer = async || {
+        let outcomes = a.group.outcome(large.clone(), LIMIT, |_| {}).await.unwrap();
+        outcomes.into_iter().find(|(node, _)| *node == name("b")).unwrap().1
+    };
+    assert!(matches!(answer().await, Outcome::Done(Adoption::RolledBack { .. })));
+    eventually("b knows the whole", || b.group.current().id() == Some(&large)).await;
+    b.fail.store(false, Ordering::Relaxed);
+    b.group.renew();
+    let mut told = answer().await;
+    let deadline = tokio::time::Instant::now() + LIMIT;
+    while told != Outcome::Done(Adoption::at_once()) {
+        assert!(tokio::time::Instant::now() < deadline, "b has not tried again: {told:?}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        told = answer().await;
+    }
+}
+
+fn component(node: &str, nth: u32) -> Edit {
+    let (node, component): (NodeName, ComponentName) = (name(node), name(&format!("c{nth}")));
+    let id = ComponentId::born(7, &InstancePath::Component(node.clone(), component.clone()), 0);
+    let device = TypeRef::new("t", "Device", "1").unwrap();
+    let (provided, required) = (Vec::new(), Vec::new());
+    Edit::AddComponent { node, name: component, id, instance: Instance::of(device), provided, required }
 }
 
 /// A group in which only one node may push: what a user might write.

@@ -240,6 +240,11 @@ async fn drain(world: &Rc<World>, options: &Options) {
         tracing::warn!(limit = ?options.drain, "not everything stopped in time");
     }
     world.placement.borrow().stop();
+    if let Some(group) = world.group()
+        && !matches!(tokio::time::timeout(options.drain, group.release()).await, Ok(Ok(())))
+    {
+        tracing::warn!("the group could not say its last");
+    }
     world.group_thread.stop();
 }
 

@@ -189,3 +189,16 @@ fn a_part_for_which_no_whole_comes_is_taken_back() {
     assert_eq!(pair.given[1].as_ref().unwrap().model, before.model);
     assert!(!pair.members[1].is_ahead());
 }
+
+#[test]
+fn who_goes_says_first_what_it_holds_back() {
+    let mut pair = Pair::new();
+    pair.push(&components(1, 50));
+    pair.deliver(1, is_part);
+    // The answer that would release the whole does not come in time.
+    pair.said[0].clear();
+    pair.tell(0, |protocol, effects| protocol.release(effects));
+    pair.deliver(1, |_| true);
+    assert!(!pair.members[1].is_ahead());
+    assert_eq!(pair.members[0].replica().digest(), pair.members[1].replica().digest());
+}
