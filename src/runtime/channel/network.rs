@@ -354,8 +354,8 @@ fn unpack(frame: WireFrame) -> Option<Frame<Message>> {
                 Some(Parcel { message, follow })
             });
             let parcels = parcels.collect::<Option<Vec<_>>>()?;
-            // Numbers grow for as long as a fragment lives; nobody gets near the end.
-            first.checked_add(parcels.len() as u64)?;
+            // Numbers grow for as long as a fragment lives; nobody gets near the end, where there is none for what comes next.
+            first.checked_add(parcels.len() as u64 + 1).filter(|_| base <= first)?;
             Frame::Deliver { epoch, to, base, first, port, parcels }
         }
         WireFrame::Confirm { of, by, port, received, handed } => Frame::Confirm { of, by, port, received, handed },
@@ -371,4 +371,30 @@ fn unpack(frame: WireFrame) -> Option<Frame<Message>> {
         WireFrame::State { by, heard, ports } => Frame::State { by, heard, ports },
         WireFrame::Hello { by, number } => Frame::Hello { by, number },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn messages_from(base: u64, first: u64, n_parcels: usize) -> Vec<u8> {
+        let port = (ComponentName::from(sample_name()), PortName::from(sample_name()));
+        let parcels = (0..n_parcels).map(|_| WireParcel { kind: None, follow: None, body: Bytes::new() }).collect();
+        codec::encode(&WireFrame::Deliver { epoch: 1, to: 0, base, first, port, kinds: Vec::new(), parcels }).unwrap()
+    }
+
+    #[test]
+    fn messages_whose_numbers_come_to_their_end_are_refused() {
+        let is_read = |base, first, n_parcels| read(&messages_from(base, first, n_parcels)).unwrap().is_some();
+        assert!(is_read(1, 1, 2) && is_read(1, 3, 2) && is_read(u64::MAX - 2, u64::MAX - 2, 1));
+        for (base, first, n_parcels) in [
+            (u64::MAX, u64::MAX, 0),
+            (u64::MAX - 1, u64::MAX - 1, 1),
+            (1, u64::MAX - 2, 2),
+            (u64::MAX, 1, 1),
+            (3, 2, 1),
+        ] {
+            assert!(!is_read(base, first, n_parcels), "{base} {first} {n_parcels}");
+        }
+    }
 }
