@@ -7,6 +7,7 @@ use super::{
     effect::{Effect, Sample},
     end::EndState,
     fragment::Fragment,
+    frame::LocalPort,
     outlet::{Item, Origin, Overflow},
     strategy::{Outcome, SourceId, Strategy},
     tally::Loss,
@@ -113,6 +114,19 @@ impl<M: Clone> Fragment<M> {
             strategy.settled(ticket, Outcome::Dropped, ends, ctx);
         });
         1
+    }
+
+    /// Knows no more than is bounded of what came for ports that are not here any more.
+    pub(super) fn forget_long_left(&mut self) {
+        if !std::mem::take(&mut self.has_left) {
+            return;
+        }
+        let (me, here, forwarded) = (&self.me, &self.by_port, &self.forwarded);
+        let is_needed = |(component, port): &LocalPort| {
+            let path = PortPath { node: me.clone(), component: component.clone(), port: port.clone() };
+            here.contains_key(&path) || forwarded.contains_key(&path)
+        };
+        self.peers.iter_mut().for_each(|peer| peer.forget_long_left(is_needed));
     }
 
     pub(super) fn weigh_wait(&mut self, now: Time) {

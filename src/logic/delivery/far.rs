@@ -158,7 +158,7 @@ impl<M: Clone> Fragment<M> {
         let Some(idx) = self.by_port.get(&path).copied() else { return };
         let waits = self.waits_for_another(idx, from);
         let Some(outlet) = self.outlets[idx].as_mut() else { return };
-        let start = || Inbound { epoch, next: base, handed: base, is_dirty: true };
+        let start = || Inbound { epoch, next: base, handed: base, is_dirty: true, left: None };
         let inbound = self.peers[peer].inbound.entry(port).or_insert_with(start);
         if inbound.epoch < epoch {
             *inbound = start();
@@ -322,6 +322,8 @@ impl<M: Clone> Fragment<M> {
                 effects.push(Effect::Post { to, frame: Frame::State { by: self.epoch, heard, ports } });
             }
         }
+        // Not before they were told.
+        self.forget_long_left();
     }
 
     /// All who send to this node are to be told which of its ports take messages: those with senders, and those who have asked since

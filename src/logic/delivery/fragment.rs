@@ -67,6 +67,9 @@ pub struct Fragment<M> {
     pub(super) leaving: BTreeMap<PortPath, Leaving>,
     /// Ports of this node whose receivers have moved away, with what they had not handled: it is on its way to where they are.
     pub(super) forwarded: BTreeMap<PortPath, Forwarded>,
+    /// How many ports of this node have ever left, and whether one has since it was last looked at what is known of them.
+    pub(super) n_left: u64,
+    pub(super) has_left: bool,
 }
 
 impl<M: Clone> Fragment<M> {
@@ -105,6 +108,8 @@ impl<M: Clone> Fragment<M> {
             next_seq: 1,
             leaving: BTreeMap::new(),
             forwarded: BTreeMap::new(),
+            n_left: 0,
+            has_left: false,
         }
     }
 

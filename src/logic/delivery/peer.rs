@@ -5,6 +5,11 @@ use std::collections::BTreeMap;
 use super::{end::EndState, frame::LocalPort, wiring::local_port};
 use crate::words::{NodeName, PortPath, Time};
 
+/// Of receivers that are not here any more it is known how far each got, so that whoever has not heard it yet (since its node was cut
+/// off, or learns of a move late) still does: for so many, the last that left. As many leave at once when a node is cleared of a
+/// thousand; one takes some hundred bytes, here and on the way.
+pub(super) const LEFT_MAX: usize = 1024;
+
 /// Another node of the channel.
 #[derive(Debug)]
 pub(super) struct Peer {
@@ -36,6 +41,8 @@ pub(super) struct Inbound {
     /// All below were given to the port.
     pub(super) handed: u64,
     pub(super) is_dirty: bool,
+    /// The how manieth port to leave this node it was when it did so last.
+    pub(super) left: Option<u64>,
 }
 
 impl Peer {
@@ -80,6 +87,30 @@ impl Peer {
         if let Some(inbound) = self.inbound.get_mut(&local_port(port)) {
             inbound.next = inbound.handed;
             inbound.is_dirty = true;
+        }
+    }
+
+    /// The receiver of a port of this node has left, as the `n_left`th.
+    pub(super) fn left(&mut self, port: &PortPath, n_left: u64) {
+        self.forget_unhanded(port);
+        if let Some(inbound) = self.inbound.get_mut(&local_port(port)) {
+            inbound.left = Some(n_left);
+        }
+    }
+
+    /// Of ports that nobody needs only the last that left are known.
+    pub(super) fn forget_long_left(&mut self, is_needed: impl Fn(&LocalPort) -> bool) {
+        let left = self.inbound.iter().filter_map(|(port, inbound)| Some((inbound.left?, port)));
+        let mut left: Vec<(u64, &LocalPort)> = left.collect();
+        if left.len() <= LEFT_MAX {
+            return;
+        }
+        left.retain(|(_, port)| !is_needed(port));
+        left.sort_unstable();
+        let n_forgotten = left.len().saturating_sub(LEFT_MAX);
+        let forgotten: Vec<LocalPort> = left[..n_forgotten].iter().map(|(_, port)| (*port).clone()).collect();
+        for port in forgotten {
+            self.inbound.remove(&port);
         }
     }
 }

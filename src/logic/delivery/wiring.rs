@@ -110,7 +110,8 @@ impl<M: Clone> Fragment<M> {
         let Some(outlet) = self.outlets[idx].as_ref() else { return };
         let is_here = outlet.node.is_none();
         if is_here {
-            self.peers.iter_mut().for_each(|peer| peer.forget_unhanded(port));
+            (self.n_left, self.has_left) = (self.n_left + 1, true);
+            self.peers.iter_mut().for_each(|peer| peer.left(port, self.n_left));
         }
         self.inherit_stand_in(idx, heir, effects);
         let forwarded = self.hand_on(idx, heir, effects);

@@ -7,7 +7,7 @@ use super::{
     world::{World, born, name, policy, port},
 };
 use crate::{
-    logic::delivery::{Effect, Fragment, Overflow, Policy, Sample, SourceId, Wiring},
+    logic::delivery::{Effect, Fragment, Overflow, Policy, Sample, SourceId, Wiring, peer},
     words::Time,
 };
 
@@ -115,4 +115,26 @@ fn a_sample_shows_where_a_message_went_and_the_rest_is_counted() {
     let sample = Sample { from: SourceId(0), to, message: 7, sent: Time::from_ms(1), result };
     assert_eq!(node.effects, [Effect::Tapped(sample)]);
     assert_eq!(node.fragment.sample(None), 1);
+}
+
+#[test]
+fn receivers_of_ever_new_names_leave_little_behind() {
+    let mut world = World::new(&[0, 0], policy(10, Overflow::Wait), || Everyone);
+    for component in 0..peer::LEFT_MAX + 50 {
+        world.nodes[0].receivers.clear();
+        world.add_receiver(0, component);
+        world.rewire();
+        world.settle_frames();
+        world.send(1);
+        world.settle_frames();
+        assert_eq!(world.nodes[0].receivers.values().next().unwrap().given.len(), 1);
+    }
+    let kept: Vec<String> = world.nodes[0].fragment.peers[0].inbound.keys().map(|(name, _)| name.to_string()).collect();
+    assert_eq!(kept.len(), peer::LEFT_MAX + 1);
+    let (first, last) = (49, peer::LEFT_MAX + 49);
+    assert!((first..=last).all(|component| kept.contains(&format!("c{component}"))), "the latest are kept: {kept:?}");
+    world.break_way(0, 1);
+    world.mend(0, 1);
+    // What became of each, and one state.
+    assert_eq!(world.frames[&(0, 1)].len(), kept.len() + 1);
 }
