@@ -42,7 +42,7 @@ impl<M: Clone> Fragment<M> {
         if let Some(idx) = self.peer_idx.get(node) {
             return *idx;
         }
-        self.peers.push(Peer::new(node.clone()));
+        self.peers.push(Peer::new(node.clone(), self.epoch));
         self.peer_idx.insert(node.clone(), self.peers.len() - 1);
         self.peers.len() - 1
     }
@@ -57,7 +57,7 @@ impl<M: Clone> Fragment<M> {
             self.set_state(outlet, EndState::Closed);
         }
         self.peers[idx].confirm_again();
-        self.peers[idx].wants_state |= self.peers[idx].heard > 0 || self.wiring.senders.contains(node);
+        self.peers[idx].wants_state |= self.peers[idx].has_asked() || self.wiring.senders.contains(node);
         self.say_hello(idx, now, effects);
         self.plan_to_wake(now, effects);
     }
@@ -137,9 +137,10 @@ impl<M: Clone> Fragment<M> {
                 self.learn_state(strategy, now, from, by, &ports, effects);
                 self.settle_by_state(from, (by, heard), &ports, effects);
             }
-            Frame::Hello { number, .. } => {
+            Frame::Hello { by, number } => {
                 let idx = self.peer(from);
-                self.peers[idx].heard = number;
+                // One of an earlier life may come late.
+                self.peers[idx].heard = self.peers[idx].heard.max((by, number));
                 self.peers[idx].confirm_again();
                 self.peers[idx].wants_state = true;
             }
@@ -314,7 +315,7 @@ impl<M: Clone> Fragment<M> {
                 effects.push(Effect::Post { to: peer.name.clone(), frame });
             }
             if std::mem::take(&mut peer.wants_state) {
-                let (to, heard) = (peer.name.clone(), peer.heard);
+                let (to, heard) = (peer.name.clone(), peer.heard.1);
                 let ports = match &ports {
                     Some(ports) if self.leaving.is_empty() => Arc::clone(ports),
                     _ => ports.insert(self.own_ports(&to)).clone(),
@@ -330,7 +331,7 @@ impl<M: Clone> Fragment<M> {
     /// they have something to forward.
     pub(super) fn tell_senders(&mut self) {
         for peer in &mut self.peers {
-            peer.wants_state |= peer.heard > 0 || self.wiring.senders.contains(&peer.name);
+            peer.wants_state |= peer.has_asked() || self.wiring.senders.contains(&peer.name);
         }
     }
 

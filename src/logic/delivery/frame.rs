@@ -70,7 +70,7 @@ pub enum Frame<M> {
     Hello {
         /// The epoch of who asks.
         by: u64,
-        /// The how manieth time it asks.
+        /// Greater than that of any earlier time that it, or an earlier life of it, asked.
         number: u64,
     },
 }

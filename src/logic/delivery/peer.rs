@@ -22,10 +22,10 @@ pub(super) struct Peer {
     pub(super) hello_at: Time,
     /// It is to be asked for its state.
     pub(super) wants_hello: bool,
-    /// How often it was asked.
+    /// The number of the last time that it was asked.
     pub(super) n_hellos: u64,
-    /// The number of the last time that it asked.
-    pub(super) heard: u64,
+    /// The last life of its fragment that asked, and the number of the last time.
+    pub(super) heard: (u64, u64),
     /// It is to be told which ports of this node take messages.
     pub(super) wants_state: bool,
     pub(super) inbound: BTreeMap<LocalPort, Inbound>,
@@ -46,7 +46,9 @@ pub(super) struct Inbound {
 }
 
 impl Peer {
-    pub(super) fn new(name: NodeName) -> Peer {
+    /// A peer of the fragment of that epoch. From there its questions are numbered: so no answer to an earlier life of the fragment
+    /// is taken for one to this life.
+    pub(super) fn new(name: NodeName, epoch: u64) -> Peer {
         Peer {
             name,
             is_up: false,
@@ -54,8 +56,8 @@ impl Peer {
             is_gone: false,
             hello_at: Time::NEVER,
             wants_hello: false,
-            n_hellos: 0,
-            heard: 0,
+            n_hellos: epoch,
+            heard: (0, 0),
             wants_state: false,
             inbound: BTreeMap::new(),
         }
@@ -75,6 +77,11 @@ impl Peer {
             inbound.handed = inbound.handed.max(seq + 1);
             inbound.is_dirty = true;
         }
+    }
+
+    /// Whether it has ever asked for the state of this fragment.
+    pub(super) fn has_asked(&self) -> bool {
+        self.heard != (0, 0)
     }
 
     /// It is to be told anew how far its messages got.

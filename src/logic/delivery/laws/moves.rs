@@ -270,6 +270,36 @@ fn an_old_place_that_says_nothing_is_not_waited_for_for_ever() {
     assert_eq!(given(&wandering), 1);
 }
 
+/// Who was asked by a former life of a fragment has not answered this one.
+#[test]
+fn an_answer_to_a_former_life_is_not_taken_for_one_to_this_life() {
+    let mut wandering = Wandering::new(&[1]);
+    for _ in 0..5 {
+        wandering.world.break_way(0, 1);
+        wandering.world.mend(0, 1);
+        wandering.world.settle_frames();
+    }
+    wandering.world.break_way(0, 1);
+    wandering.world.nodes[1].fragment = Fragment::new(name(1), 1_000_000, policy(1000, Overflow::Wait));
+    wandering.world.mend(0, 1);
+    wandering.world.mend(1, 2);
+    let wiring = wandering.wiring(0);
+    wandering.world.rewire_one(1, &wiring);
+    // The old place has told its state, since it had been asked before; it has not heard the question of this life.
+    while wandering.world.carry(0, 1) {}
+    (0..2).for_each(|_| wandering.world.send(1));
+    // It leaves for another node, and is back before it got there; what it was sent comes only now.
+    wandering.wanted = 2;
+    wandering.learn(0);
+    wandering.learn(1);
+    while wandering.world.carry(0, 1) {}
+    wandering.wanted = 0;
+    wandering.learn(0);
+    while wandering.world.carry(1, 0) {}
+    wandering.settle();
+    assert_eq!(wandering.missing_and_doubled(), (vec![], vec![]));
+}
+
 /// What is followed to its end is not held up by what has to keep its order.
 #[test]
 fn ports_keep_their_outlets_apart() {
