@@ -1,4 +1,5 @@
-//! Adoption on one node: from a push to everything started.
+//! Adoption on one node: from the moment when the group has a pushed model, before it hands that to the node, to the node's answer
+//! that everything is started.
 
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ const fn row(
 pub(crate) static ROWS: &[Row] = &[
     row(
         "adopt-1k",
-        "from the hand of the group to the answer of the node: 1,000 instances planned, made, started, on one node",
+        "from the group's having the model to the answer of the node: 1,000 instances planned, made, started, on one node",
         &THOUSAND,
         "ms",
         Reach::AtMost(10.0),
