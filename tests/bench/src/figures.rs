@@ -38,7 +38,7 @@ pub(crate) struct Args {
     /// Lists the rows and what they are.
     #[arg(long)]
     list: bool,
-    /// Ends with 3 when a row is short.
+    /// Ends with 3 when a row is short, or wants a peer beside it that is not there.
     #[arg(long)]
     strict: bool,
 }

@@ -13,7 +13,8 @@ pub(crate) struct Figure {
     ours: Option<f64>,
     unit: &'static str,
     reach: Option<f64>,
-    /// Whether the figure is reached; nothing where there is none to reach.
+    /// Whether the figure and all ratios are reached: false without a figure of ours; nothing where there is nothing to reach, or
+    /// where a peer is not there beside which something is to be reached.
     met: Option<bool>,
     /// Each peer's median.
     beside: BTreeMap<&'static str, f64>,
@@ -40,9 +41,10 @@ pub(crate) struct Figure {
 #[derive(Debug, Serialize)]
 pub(crate) struct Ratio {
     peer: &'static str,
-    ratio: f64,
+    /// Nothing where the peer has no figure, or we have none.
+    ratio: Option<f64>,
     reach: f64,
-    met: bool,
+    met: Option<bool>,
 }
 
 /// The samples of all contestants, as `figures` gathers them.
@@ -61,10 +63,13 @@ impl Figure {
         let others = samples.keys().filter(|name| **name != OURS);
         let beside: BTreeMap<&'static str, f64> =
             others.filter_map(|name| Some((*name, median(&values(name)?)))).collect();
-        let ratios = row.ratios.iter().filter_map(|(peer, reach)| {
-            let ratio = row.reach.ratio(middle?, *beside.get(peer)?);
-            Some(Ratio { peer, ratio, reach: *reach, met: ratio >= *reach })
-        });
+        let ratio_of = |(peer, reach): &(&'static str, f64)| {
+            let ratio = middle.zip(beside.get(peer)).map(|(ours, theirs)| row.reach.ratio(ours, *theirs));
+            Ratio { peer, ratio, reach: *reach, met: ratio.map(|ratio| ratio >= *reach) }
+        };
+        let ratios: Vec<Ratio> = row.ratios.iter().map(ratio_of).collect();
+        let is_reached = row.reach.bound().map(|_| middle.map(|middle| row.reach.is_met(middle)));
+        let goals: Vec<Option<bool>> = is_reached.into_iter().chain(ratios.iter().map(|ratio| ratio.met)).collect();
         let failure = |name: &str| samples.get(name).and_then(|found| found.as_ref().err()).cloned();
         let lost = samples.get(OURS).and_then(|found| found.as_ref().ok()?.get("lost")).map(|lost| lost.iter().sum());
         Figure {
@@ -72,8 +77,8 @@ impl Figure {
             ours: middle,
             unit: row.unit,
             reach: row.reach.bound(),
-            met: row.reach.bound().and(middle).map(|middle| row.reach.is_met(middle)),
-            ratios: ratios.collect(),
+            met: if middle.is_some() { verdict(&goals) } else { Some(false) },
+            ratios,
             beside,
             better: if matches!(row.reach, Reach::AtLeast(_) | Reach::More) { "more" } else { "less" },
             min: ours.as_ref().and_then(|ours| ours.first().copied()),
@@ -89,9 +94,32 @@ impl Figure {
         }
     }
 
-    /// Whether the row and its ratios are reached.
+    /// Whether there is anything to reach.
+    fn has_goal(&self) -> bool {
+        self.reach.is_some() || !self.ratios.is_empty()
+    }
+
+    /// Whether all is reached that is to be. What nobody can tell, for want of a peer, is not.
     pub(crate) fn is_good(&self) -> bool {
-        self.error.is_none() && self.met != Some(false) && self.ratios.iter().all(|ratio| ratio.met)
+        self.error.is_none() && (self.met == Some(true) || !self.has_goal())
+    }
+}
+
+/// Whether all goals are met: not if one is not; nobody knows if one is not known, or if there is none.
+fn verdict(goals: &[Option<bool>]) -> Option<bool> {
+    if goals.contains(&Some(false)) {
+        return Some(false);
+    }
+    let is_known = !goals.is_empty() && goals.iter().all(Option::is_some);
+    is_known.then_some(true)
+}
+
+/// How a verdict is shown.
+fn sign(met: Option<bool>) -> &'static str {
+    match met {
+        Some(true) => "✓",
+        Some(false) => "✗",
+        None => "?",
     }
 }
 
@@ -129,11 +157,7 @@ pub(crate) fn draw(rows: &[&Row], figures: &[Figure]) -> String {
             Reach::AtMost(bound) => format!("≤ {}", short(bound)),
             Reach::More | Reach::Less => String::new(),
         };
-        let met = match figure.met {
-            Some(true) => "✓",
-            Some(false) => "✗",
-            None => " ",
-        };
+        let met = if figure.met.is_some() || figure.has_goal() { sign(figure.met) } else { " " };
         let mut beside: Vec<String> = figure
             .beside
             .iter()
@@ -143,9 +167,7 @@ pub(crate) fn draw(rows: &[&Row], figures: &[Figure]) -> String {
             })
             .collect();
         beside.extend(
-            figure.ratios.iter().map(|ratio| {
-                format!("≥ {} × {} {}", short(ratio.reach), ratio.peer, if ratio.met { "✓" } else { "✗" })
-            }),
+            figure.ratios.iter().map(|ratio| format!("≥ {} × {} {}", short(ratio.reach), ratio.peer, sign(ratio.met))),
         );
         beside.extend(figure.failed.iter().map(|(peer, why)| format!("{peer} failed: {why}")));
         beside.extend(figure.error.iter().map(|why| format!("failed: {why}")));
@@ -166,5 +188,73 @@ pub(crate) fn list(rows: &[&Row]) {
     let width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
     for row in rows {
         println!("{:width$}  {} [{}]", row.name, row.what, row.unit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::Measurement;
+
+    static MEASUREMENT: Measurement = Measurement { name: "race", size: 1, quick: 1, contestants: &[] };
+
+    const fn row(reach: Reach, ratios: &'static [(&'static str, f64)]) -> Row {
+        Row { name: "race", what: "a race", measurement: &MEASUREMENT, figure: "rate", unit: "M/s", reach, ratios }
+    }
+
+    static TWICE: Row = row(Reach::AtLeast(6.0), &[("hare", 2.0)]);
+
+    /// Each contestant's figure, or none because it failed.
+    fn figure(row: &Row, contestants: &[(&'static str, Option<f64>)]) -> Figure {
+        let samples = contestants.iter().map(|(name, rate)| {
+            let rates = rate.map(|rate| BTreeMap::from([("rate".to_owned(), vec![rate])]));
+            (*name, rates.ok_or_else(|| "it fell asleep".to_owned()))
+        });
+        Figure::of(row, &samples.collect())
+    }
+
+    #[test]
+    fn a_row_is_met_when_its_figure_and_all_its_ratios_are() {
+        let verdict = |ours, theirs| figure(&TWICE, &[(OURS, Some(ours)), ("hare", Some(theirs))]).met;
+        assert_eq!(verdict(8.0, 4.0), Some(true));
+        assert_eq!(verdict(8.0, 4.1), Some(false), "1.95 times is not twice");
+        assert_eq!(verdict(5.0, 1.0), Some(false), "5 is short of 6, whoever is beside");
+    }
+
+    #[test]
+    fn less_than_a_bound_and_so_many_times_less_than_a_peer() {
+        static SOON: Row = row(Reach::AtMost(10.0), &[("hare", 2.0)]);
+        let verdict = |ours, theirs| figure(&SOON, &[(OURS, Some(ours)), ("hare", Some(theirs))]).met;
+        assert_eq!(
+            (verdict(9.0, 18.0), verdict(9.0, 17.0), verdict(11.0, 99.0)),
+            (Some(true), Some(false), Some(false))
+        );
+    }
+
+    #[test]
+    fn a_ratio_to_a_peer_that_is_absent_or_failed_is_not_met_in_silence() {
+        for beside in [[(OURS, Some(8.0))].as_slice(), &[(OURS, Some(8.0)), ("hare", None)]] {
+            let figure = figure(&TWICE, beside);
+            let json = serde_json::to_value(&figure).expect("it is JSON");
+            assert!(json["met"].is_null(), "{json}");
+            assert!(json["ratios"][0]["ratio"].is_null() && json["ratios"][0]["met"].is_null(), "{json}");
+            assert!(!figure.is_good(), "--strict does not let it pass");
+            assert!(draw(&[&TWICE], &[figure]).contains("≥ 2.00 × hare ?"));
+        }
+        assert_eq!(figure(&TWICE, &[(OURS, Some(5.0))]).met, Some(false), "short by itself");
+    }
+
+    #[test]
+    fn a_row_of_ours_that_failed_is_not_met() {
+        let failed = figure(&TWICE, &[(OURS, None), ("hare", Some(4.0))]);
+        assert_eq!((failed.met, failed.error.as_deref()), (Some(false), Some("it fell asleep")));
+        assert!(!failed.is_good());
+    }
+
+    #[test]
+    fn a_row_without_a_goal_is_neither_met_nor_short() {
+        let shown = figure(&row(Reach::More, &[]), &[(OURS, Some(1.0)), ("hare", Some(4.0))]);
+        assert_eq!(shown.met, None);
+        assert!(shown.is_good());
     }
 }

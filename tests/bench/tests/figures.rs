@@ -24,7 +24,10 @@ fn a_row_says_what_was_measured_beside_its_peers() {
         (Some("local-1to1"), Some("M msg/s"), Some(6.0))
     );
     assert!(row["ours"].as_f64().is_some_and(|ours| ours > 0.0), "{row}");
-    assert_eq!(row["met"].as_bool(), row["ours"].as_f64().map(|ours| ours >= 6.0));
+    let ratio = &row["ratios"][0];
+    assert_eq!((ratio["peer"].as_str(), ratio["reach"].as_f64()), (Some("ractor"), Some(2.0)), "{row}");
+    let both = row["ours"].as_f64() >= Some(6.0) && ratio["ratio"].as_f64() >= Some(2.0);
+    assert_eq!(row["met"].as_bool(), Some(both), "{row}");
     for peer in ["tokio", "actix", "ractor", "kameo"] {
         assert!(row["beside"][peer].as_f64().is_some_and(|theirs| theirs > 0.0), "{peer}: {row}");
     }
@@ -43,6 +46,14 @@ fn one_measurement_gives_several_rows() {
 fn messages_between_two_processes_arrive_in_order() {
     let rows = json(&["--json", "--runs", "1", "--size", "2000", "--alone", "--only", "remote-tell-32"]);
     assert_eq!(rows[0]["lost"].as_f64(), Some(0.0), "{rows:?}");
+}
+
+#[test]
+fn a_row_that_wants_to_be_seen_beside_a_peer_does_not_pass_without_it() {
+    let output = figures(&["--json", "--strict", "--runs", "1", "--size", "2000", "--alone", "--only", "local-1to1"]);
+    assert_eq!(output.status.code(), Some(3));
+    let rows: Vec<Value> = serde_json::from_slice(&output.stdout).expect("a list");
+    assert_ne!(rows[0]["met"].as_bool(), Some(true), "{rows:?}");
 }
 
 #[test]
