@@ -25,6 +25,7 @@ static ONE: Measurement = Measurement {
         Contestant { name: "ractor", sample: |size| ractor::pairs(size, 1) },
         Contestant { name: "kameo", sample: |size| kameo::pairs(size, 1) },
         Contestant { name: "actix", sample: |size| actix::pairs(size, 1) },
+        Contestant { name: "actix, one arbiter", sample: |size| actix::pairs_on_one(size, 1) },
     ],
 };
 
@@ -39,6 +40,7 @@ static FOUR: Measurement = Measurement {
         Contestant { name: "ractor", sample: |size| ractor::pairs(size, PAIRS) },
         Contestant { name: "kameo", sample: |size| kameo::pairs(size, PAIRS) },
         Contestant { name: "actix", sample: |size| actix::pairs(size, PAIRS) },
+        Contestant { name: "actix, one arbiter each", sample: |size| actix::pairs_on_one(size, PAIRS) },
     ],
 };
 

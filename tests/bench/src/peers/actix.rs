@@ -1,4 +1,4 @@
-//! actix: each actor on the arbiter that has its turn, `do_send` (unbounded) from another arbiter.
+//! actix: an actor that is told with `do_send` (unbounded), from another arbiter or from its own.
 
 use std::sync::mpsc;
 
@@ -41,19 +41,42 @@ impl Handler<Told> for Sink {
     }
 }
 
+/// Messages after which a sender lets its sink have a turn, where both are on one arbiter: as many as tokio grants a task.
+const TURN: u64 = 128;
+
+/// Each sink and each sender has an arbiter of its own, so all pairs run at a time, whatever the number of cores.
 pub(crate) fn pairs(size: u64, n_pairs: u64) -> Result<Sample> {
     let _system = System::new();
-    let arbiters: Vec<Arbiter> = (0..spawn::n_cores()).map(|_| Arbiter::new()).collect();
-    let arbiter = |nth: u64| arbiters[nth as usize % arbiters.len()].handle();
-    for pair in 0..n_pairs {
-        let sink = Sink::start_in_arbiter(&arbiter(2 * pair), |_| Sink::default());
+    let arbiters: Vec<Arbiter> = (0..2 * n_pairs).map(|_| Arbiter::new()).collect();
+    for ends in arbiters.chunks_exact(2) {
+        let sink = Sink::start_in_arbiter(&ends[0].handle(), |_| Sink::default());
         let pump = async move {
             let size = stage::gate().await;
             for n in 0..size {
                 sink.do_send(Told(Packet::new(n, size - 1)));
             }
         };
-        ensure!(arbiter(2 * pair + 1).spawn(pump), "an arbiter has ended");
+        ensure!(ends[1].spawn(pump), "an arbiter has ended");
+    }
+    run_pairs(size, n_pairs)
+}
+
+/// Each pair has one arbiter, which no message leaves.
+pub(crate) fn pairs_on_one(size: u64, n_pairs: u64) -> Result<Sample> {
+    let _system = System::new();
+    let arbiters: Vec<Arbiter> = (0..n_pairs).map(|_| Arbiter::new()).collect();
+    for arbiter in &arbiters {
+        let sink = Sink::start_in_arbiter(&arbiter.handle(), |_| Sink::default());
+        let pump = async move {
+            let size = stage::gate().await;
+            for n in 0..size {
+                sink.do_send(Told(Packet::new(n, size - 1)));
+                if n % TURN == TURN - 1 {
+                    actix_rt::task::yield_now().await;
+                }
+            }
+        };
+        ensure!(arbiter.spawn(pump), "an arbiter has ended");
     }
     run_pairs(size, n_pairs)
 }

@@ -1,4 +1,5 @@
-//! The peers, each the way that its own examples would do it, on as many threads as there are cores.
+//! The peers, each the way that its own examples would do it: on as many threads as there are cores, or, where an actor stays on
+//! the thread it was given, one for each that is to run at a time.
 
 pub(crate) mod actix;
 pub(crate) mod erlang;
