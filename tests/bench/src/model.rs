@@ -1,6 +1,6 @@
 //! The model as a value: what differs between two, and what a node has to do about it.
 
-use std::{collections::BTreeMap, hint::black_box, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, hint::black_box, sync::Arc};
 
 use anyhow::{Context, Result, ensure};
 use enact::{
@@ -21,7 +21,7 @@ use crate::{
 /// How many nodes a large model has.
 const N_NODES: u64 = 50;
 
-/// How often each is done within a sample.
+/// How often each is done within a sample, by whomever.
 const ROUNDS: u64 = 200;
 const ROUNDS_LARGE: u64 = 20;
 
@@ -33,16 +33,16 @@ static DIFF: Measurement = Measurement {
     quick: 100_000,
     contestants: &[
         Contestant { name: OURS, sample: diff },
-        Contestant { name: "bare imbl", sample: |n| diff_of(imbl, n) },
-        Contestant { name: "plain maps", sample: |n| diff_of(maps, n) },
+        Contestant { name: "bare imbl", sample: |n| diff_of::<Shared>(n) },
+        Contestant { name: "plain maps", sample: |n| diff_of::<Plain>(n) },
     ],
 };
 
 const fn change_of(name: &'static str, size: u64) -> Measurement {
     let contestants = &[
         Contestant { name: OURS, sample: change },
-        Contestant { name: "bare imbl", sample: |n| change_in(imbl, n) },
-        Contestant { name: "plain maps", sample: |n| change_in(maps, n) },
+        Contestant { name: "bare imbl", sample: |n| change_in::<Shared>(n) },
+        Contestant { name: "plain maps", sample: |n| change_in::<Plain>(n) },
     ];
     Measurement { name, size, quick: size, contestants }
 }
@@ -116,12 +116,17 @@ fn set(nth: u64, value: &str) -> Result<Edit> {
     Ok(Edit::Set { path: path(nth)?, fragment: None, attribute, value: value.into() })
 }
 
+/// Which component changes in a round: another one each time, spread over the whole model.
+fn changed_in(round: u64, n: u64) -> u64 {
+    round * (n / ROUNDS).max(1) % n
+}
+
 /// One attribute of one component after the other.
 fn change(n: u64) -> Result<Sample> {
     let model = large(n)?;
     let mut latencies = Latencies::of(ROUNDS);
     for round in 0..ROUNDS {
-        let nth = round * (n / ROUNDS).max(1) % n;
+        let nth = changed_in(round, n);
         let mut wanted = model.clone();
         wanted.apply(&[set(nth, "y")?])?;
         let here = node(nth % N_NODES)?;
@@ -178,39 +183,80 @@ type Element = Arc<BTreeMap<String, String>>;
 /// What becomes of elements: nothing where they go.
 type Differing = [(String, Option<Element>)];
 
-/// Compares elements with those after the changes; gives how many differ, and how long that took.
-type Compare = fn(&BTreeMap<String, Element>, &Differing) -> (u64, Duration);
+/// Elements, and the same after changes.
+trait Maps {
+    /// The elements, and the same unchanged.
+    fn of(elements: BTreeMap<String, Element>) -> Self;
+
+    /// From now on these are the changes, and what was changed before is not.
+    fn change(&mut self, changes: &Differing);
+
+    /// Compares: gives how many elements differ.
+    fn n_differing(&self) -> u64;
+}
 
 /// Maps that share what is the same.
-fn imbl(elements: &BTreeMap<String, Element>, changes: &Differing) -> (u64, Duration) {
-    let before: OrdMap<String, Element> = elements.clone().into_iter().collect();
-    let mut after = before.clone();
-    for (path, element) in changes {
-        match element {
-            Some(element) => drop(after.insert(path.clone(), element.clone())),
-            None => drop(after.remove(path)),
+struct Shared {
+    before: OrdMap<String, Element>,
+    after: OrdMap<String, Element>,
+}
+
+impl Maps for Shared {
+    fn of(elements: BTreeMap<String, Element>) -> Shared {
+        let before: OrdMap<String, Element> = elements.into_iter().collect();
+        Shared { after: before.clone(), before }
+    }
+
+    fn change(&mut self, changes: &Differing) {
+        self.after = self.before.clone();
+        for (path, element) in changes {
+            match element {
+                Some(element) => drop(self.after.insert(path.clone(), element.clone())),
+                None => drop(self.after.remove(path)),
+            }
         }
     }
-    let watch = Stopwatch::start();
-    let n = before.diff(&after).count() as u64;
-    (n, watch.elapsed())
+
+    fn n_differing(&self) -> u64 {
+        self.before.diff(&self.after).count() as u64
+    }
 }
 
 /// Maps as they come out of bytes: nothing is shared, everything is compared.
-fn maps(elements: &BTreeMap<String, Element>, changes: &Differing) -> (u64, Duration) {
-    let mut after: BTreeMap<String, Element> =
-        elements.iter().map(|(path, element)| (path.clone(), Arc::new((**element).clone()))).collect();
-    for (path, element) in changes {
-        match element {
-            Some(element) => drop(after.insert(path.clone(), element.clone())),
-            None => drop(after.remove(path)),
+struct Plain {
+    before: BTreeMap<String, Element>,
+    after: BTreeMap<String, Element>,
+    changed: Vec<String>,
+}
+
+impl Maps for Plain {
+    fn of(elements: BTreeMap<String, Element>) -> Plain {
+        let after = elements.iter().map(|(path, element)| (path.clone(), Arc::new((**element).clone()))).collect();
+        Plain { before: elements, after, changed: Vec::new() }
+    }
+
+    fn change(&mut self, changes: &Differing) {
+        for path in self.changed.drain(..) {
+            match self.before.get(&path) {
+                Some(element) => drop(self.after.insert(path, Arc::new((**element).clone()))),
+                None => drop(self.after.remove(&path)),
+            }
+        }
+        for (path, element) in changes {
+            self.changed.push(path.clone());
+            match element {
+                Some(element) => drop(self.after.insert(path.clone(), element.clone())),
+                None => drop(self.after.remove(path)),
+            }
         }
     }
-    let watch = Stopwatch::start();
-    let gone = elements.iter().filter(|(path, element)| after.get(*path).is_none_or(|other| other != *element));
-    let come = after.keys().filter(|path| !elements.contains_key(*path));
-    let n = (gone.count() + come.count()) as u64;
-    (n, watch.elapsed())
+
+    fn n_differing(&self) -> u64 {
+        let (before, after) = (&self.before, &self.after);
+        let gone = before.iter().filter(|(path, element)| after.get(*path).is_none_or(|other| other != *element));
+        let come = after.keys().filter(|path| !before.contains_key(*path));
+        (gone.count() + come.count()) as u64
+    }
 }
 
 fn element(value: &str) -> Element {
@@ -222,31 +268,60 @@ fn bare_path(nth: u64) -> String {
     format!("node{}.device{nth}", nth % N_NODES)
 }
 
-fn change_in(compare: Compare, n: u64) -> Result<Sample> {
-    let elements: BTreeMap<String, Element> = (0..n).map(|nth| (bare_path(nth), element("x"))).collect();
-    let mut latencies = Latencies::of(5);
-    for round in 0..5 {
-        let nth = round * (n / 5) % n;
-        let (n_found, elapsed) = compare(&elements, &[(bare_path(nth), Some(element("y")))]);
+fn bare_elements(n: u64) -> BTreeMap<String, Element> {
+    (0..n).map(|nth| (bare_path(nth), element("x"))).collect()
+}
+
+/// What `change` does.
+fn change_in<M: Maps>(n: u64) -> Result<Sample> {
+    let mut maps = M::of(bare_elements(n));
+    let mut latencies = Latencies::of(ROUNDS);
+    for round in 0..ROUNDS {
+        maps.change(&[(bare_path(changed_in(round, n)), Some(element("y")))]);
+        let watch = Stopwatch::start();
+        let n_found = maps.n_differing();
+        latencies.note(watch.elapsed());
         ensure!(n_found == 1, "{n_found} changes");
-        latencies.note(elapsed);
     }
     Ok(latencies.in_ms())
 }
 
-fn diff_of(compare: Compare, n: u64) -> Result<Sample> {
-    let elements: BTreeMap<String, Element> = (0..n).map(|nth| (bare_path(nth), element("x"))).collect();
+/// What `diff` does.
+fn diff_of<M: Maps>(n: u64) -> Result<Sample> {
     let (n_moving, n_changing) = parts(n);
     let every = n / (n_moving + n_changing);
     let gone = (0..n_moving).map(|nth| (bare_path(nth * every), None));
     let changed = (n_moving..n_moving + n_changing).map(|nth| (bare_path(nth * every), Some(element("y"))));
     let come = (n..n + n_moving).map(|nth| (bare_path(nth), Some(element("x"))));
     let changes: Vec<_> = gone.chain(changed).chain(come).collect();
-    let mut latencies = Latencies::of(5);
-    for _ in 0..5 {
-        let (n_found, elapsed) = compare(&elements, &changes);
+    let mut maps = M::of(bare_elements(n));
+    maps.change(&changes);
+    let mut latencies = Latencies::of(ROUNDS_LARGE);
+    for _ in 0..ROUNDS_LARGE {
+        let watch = Stopwatch::start();
+        let n_found = maps.n_differing();
+        latencies.note(watch.elapsed());
         ensure!(n_found == 2 * n_moving + n_changing, "{n_found} changes");
-        latencies.note(elapsed);
     }
     Ok(latencies.in_ms())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn differ<M: Maps>() {
+        let mut maps = M::of(bare_elements(100));
+        assert_eq!(maps.n_differing(), 0);
+        maps.change(&[(bare_path(3), None), (bare_path(7), Some(element("y"))), (bare_path(100), Some(element("x")))]);
+        assert_eq!(maps.n_differing(), 3);
+        maps.change(&[(bare_path(8), Some(element("y")))]);
+        assert_eq!(maps.n_differing(), 1, "what was changed before is not");
+    }
+
+    #[test]
+    fn bare_maps_differ_in_what_was_changed_last() {
+        differ::<Shared>();
+        differ::<Plain>();
+    }
 }
