@@ -1,7 +1,7 @@
-//! The floor of a push: a whole snapshot as bytes over raw TCP to every process, which decodes it, compares its own part with what
-//! it had, and answers. Nothing is started, kept, merged or secured.
+//! The floor of a push: a whole snapshot as bytes over raw TCP to every other process, each of which decodes it, compares its own
+//! part with what it had, and answers; the process that sends does so, too. Nothing is started, kept, merged or secured.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Result, bail, ensure};
 use enact::io::{clock::Stopwatch, engine::codec};
@@ -43,33 +43,49 @@ fn model(n: u64, n_nodes: u64) -> Vec<Element> {
     (0..n).map(element).collect()
 }
 
-/// A process of the floor: takes snapshots until the connection ends.
+/// What a process knows of its own part.
+struct Part {
+    node: u64,
+    mine: BTreeMap<String, Element>,
+}
+
+impl Part {
+    fn of(node: u64) -> Part {
+        Part { node, mine: BTreeMap::new() }
+    }
+
+    /// Takes up a snapshot; gives how many elements differ.
+    fn take(&mut self, bytes: &[u8]) -> Result<u64> {
+        let all: Vec<Element> = codec::decode(bytes, codec::LIMIT_DEFAULT)?;
+        let own = all.into_iter().filter(|element| element.node == self.node);
+        let own: BTreeMap<String, Element> = own.map(|element| (element.name.clone(), element)).collect();
+        let differs = own.iter().filter(|(name, element)| self.mine.get(*name) != Some(element)).count();
+        let gone = self.mine.keys().filter(|name| !own.contains_key(*name)).count();
+        self.mine = own;
+        Ok((differs + gone) as u64)
+    }
+}
+
+/// Another process of the floor: takes snapshots until the connection ends.
 pub(crate) fn other(words: &[&str]) -> Result<()> {
     let [node, address] = words else { bail!("a number and an address") };
-    let node: u64 = node.parse()?;
+    let mut part = Part::of(node.parse()?);
     let runtime = ::tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut line = TcpStream::connect(address).await?;
         line.set_nodelay(true)?;
-        let mut mine: BTreeMap<String, Element> = BTreeMap::new();
         let mut bytes = Vec::new();
         loop {
             let Ok(length) = line.read_u32_le().await else { return Ok(()) };
             bytes.resize(length as usize, 0);
             line.read_exact(&mut bytes).await?;
-            let all: Vec<Element> = codec::decode(&bytes, codec::LIMIT_DEFAULT)?;
-            let own = all.into_iter().filter(|element| element.node == node);
-            let own: BTreeMap<String, Element> = own.map(|element| (element.name.clone(), element)).collect();
-            let differs = own.iter().filter(|(name, element)| mine.get(*name) != Some(element)).count();
-            let gone = mine.keys().filter(|name| !own.contains_key(*name)).count();
-            mine = own;
-            line.write_u32_le((differs + gone) as u32).await?;
+            line.write_u32_le(part.take(&bytes)? as u32).await?;
         }
     })
 }
 
-/// Sends a snapshot to all, and waits for all answers; gives milliseconds and how many elements differed.
-async fn round(lines: &mut Vec<TcpStream>, model: &[Element]) -> Result<(std::time::Duration, u64)> {
+/// Sends a snapshot to all others, takes it up itself, and waits for all answers; gives the time and how many elements differed.
+async fn round(part: &mut Part, lines: &mut Vec<TcpStream>, model: &[Element]) -> Result<(Duration, u64)> {
     let watch = Stopwatch::start();
     let bytes: std::sync::Arc<[u8]> = codec::encode(model)?.into();
     let mut under_way = JoinSet::new();
@@ -82,7 +98,8 @@ async fn round(lines: &mut Vec<TcpStream>, model: &[Element]) -> Result<(std::ti
             anyhow::Ok((line, u64::from(differs)))
         });
     }
-    let mut differs = 0;
+    // The threads of the runtime send meanwhile: this is not one of them.
+    let mut differs = part.take(&bytes)?;
     while let Some(answered) = under_way.join_next().await {
         let (line, n) = answered??;
         differs += n;
@@ -97,18 +114,18 @@ pub(crate) fn push(n_nodes: u64) -> Result<Sample> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?.to_string();
         let others: Result<Vec<Process>> =
-            (0..n_nodes).map(|nth| Process::role(&["floor", &nth.to_string(), &address])).collect();
-        let _others = others?;
-        let mut lines = Vec::new();
-        for _ in 0..n_nodes {
+            (1..n_nodes).map(|nth| Process::role(&["floor", &nth.to_string(), &address])).collect();
+        let others = others?;
+        let (mut part, mut lines) = (Part::of(0), Vec::new());
+        for _ in &others {
             let (line, _) = listener.accept().await?;
             line.set_nodelay(true)?;
             lines.push(line);
         }
-        round(&mut lines, &[]).await?;
+        round(&mut part, &mut lines, &[]).await?;
         let mut sample = Sample::new();
         for (figure, n) in [("small", SMALL), ("large", LARGE)] {
-            let (elapsed, differs) = round(&mut lines, &model(n, n_nodes)).await?;
+            let (elapsed, differs) = round(&mut part, &mut lines, &model(n, n_nodes)).await?;
             ensure!(differs > 0, "nothing differed");
             sample.insert(figure, elapsed.as_secs_f64() * 1e3);
         }
@@ -116,7 +133,7 @@ pub(crate) fn push(n_nodes: u64) -> Result<Sample> {
         let mut changed = model(LARGE, n_nodes);
         for nth in 0..N_CHANGES {
             changed[nth as usize * 7].values.insert("label".to_owned(), format!("change{nth}"));
-            let (elapsed, differs) = round(&mut lines, &changed).await?;
+            let (elapsed, differs) = round(&mut part, &mut lines, &changed).await?;
             ensure!(differs == 1, "{differs} elements differed");
             latencies.note(elapsed);
         }
