@@ -78,7 +78,8 @@ impl Board {
         self.statuses.get(node).is_some_and(|held| (held.incarnation, held.version) >= (incarnation, version))
     }
 
-    /// Notes how this node dealt with a target: an answer to every revision in it that it had not answered yet.
+    /// Notes how this node dealt with a target: an answer to its latest revision, and to every other of these in it that it had not
+    /// answered yet. The latest come first.
     pub fn adopted<'a>(
         &mut self,
         target: &Snapshot,

@@ -422,6 +422,32 @@ impl History {
         unknown.filter_map(|(stamp, kept)| Some((*stamp, kept.writes.clone()?))).collect()
     }
 
+    /// The revisions that led to these heads and not to those before, the latest first.
+    pub(super) fn between(&self, before: &[Stamp], heads: &[Stamp]) -> impl Iterator<Item = &Revision> {
+        let mut open: BTreeSet<Stamp> = heads.iter().copied().collect();
+        let mut open_before: BTreeSet<Stamp> = before.iter().copied().collect();
+        let (mut seen, mut seen_before) = (BTreeSet::new(), BTreeSet::new());
+        let parents = |stamp| self.revision(stamp).into_iter().flat_map(|revision| revision.parents.iter().copied());
+        std::iter::from_fn(move || {
+            while let Some(stamp) = open.pop_last() {
+                // An author's clock is later than all it has seen: who leads to this one is found before it.
+                while let Some(earlier) = open_before.last().copied().filter(|earlier| *earlier >= stamp) {
+                    open_before.remove(&earlier);
+                    if seen_before.insert(earlier) {
+                        open_before.extend(parents(earlier));
+                    }
+                }
+                if !seen_before.contains(&stamp) && seen.insert(stamp) {
+                    open.extend(parents(stamp));
+                    if let Some(revision) = self.revision(stamp) {
+                        return Some(&**revision);
+                    }
+                }
+            }
+            None
+        })
+    }
+
     /// The revisions that a replica with this vector has not seen, with what they wrote.
     pub(super) fn unseen_by(&self, vector: &BTreeMap<Origin, Stamp>) -> Vec<(Stamp, Writes)> {
         let unseen = |stamp: &Stamp| vector.get(&stamp.origin()).is_none_or(|known| known < stamp);

@@ -5,6 +5,7 @@
 //! the same model. Pure values: the actor in `runtime::group` reads the clock and obeys.
 
 mod ahead;
+mod answers;
 pub mod board;
 mod catch_up;
 mod clocks;

@@ -3,15 +3,11 @@
 //! A push goes to all at once. Heartbeats carry a digest; who sees another digest twice asks, and gets what it misses. A member
 //! that starts asks before anything else, and is *synced* when someone has answered, or when nobody is there.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
     Adoption, Answer, Board, Conflict, Full, GroupMessage, Heartbeat, Learned, Push, PushRefused, Pushed, Replica,
-    Report, RevisionId, Snapshot, StateDigest, TooFarAhead,
+    Report, RevisionId, Snapshot, Stamp, StateDigest, TooFarAhead,
     ahead::{Ahead, Held},
     clocks::Clocks,
     replica::Delta,
@@ -145,6 +141,8 @@ pub struct Protocol {
     pub(super) held: Option<Held>,
     /// The revision whose part this node runs ahead of the whole.
     pub(super) ahead: Option<Ahead>,
+    /// The heads of the target that this node dealt with last: whatever led to them is answered.
+    pub(super) dealt: Vec<Stamp>,
 }
 
 impl Protocol {
@@ -167,6 +165,7 @@ impl Protocol {
             next_heard: 0,
             held: None,
             ahead: None,
+            dealt: Vec::new(),
         }
     }
 
@@ -252,33 +251,13 @@ impl Protocol {
         }
     }
 
-    /// This node dealt with a target.
-    pub fn adopted(&mut self, target: &Snapshot, adoption: &Adoption, effects: &mut Vec<Effect>) {
-        let upto = target.revision.as_ref().map(|revision| revision.stamp);
-        let revisions = self.replica.history().revisions().map(|revision| &**revision);
-        let within = revisions.filter(|revision| Some(revision.stamp) <= upto);
-        // A revision whose part alone is here so far is not in the history yet.
-        let ahead = target.revision.as_deref().filter(|revision| !self.replica.history().contains(revision.stamp));
-        let answered = self.board.adopted(target, adoption, ahead.into_iter().chain(within));
-        let me = self.board.mine().node.clone();
-        // Who pushed waits for the answer; the others hear it with a heartbeat, together with whatever follows.
-        let authors: BTreeSet<&NodeName> = answered.iter().map(|id| &id.origin).filter(|node| **node != me).collect();
-        for author in authors.into_iter().filter(|node| self.board.is_up(node)) {
-            effects.push(Effect::Send(author.clone(), self.status()));
-        }
-        effects.extend(
-            answered.into_iter().map(|id| Effect::Tell(News::Answered(me.clone(), id, adoption.clone().bounded()))),
-        );
-        self.converged(effects);
-    }
-
     /// What runs on this node. Told with a heartbeat.
     pub fn report(&mut self, report: Report) {
         self.board.report(report);
     }
 
     /// What this node says about itself.
-    fn status(&self) -> GroupMessage {
+    pub(super) fn status(&self) -> GroupMessage {
         GroupMessage::Status(Box::new(self.board.mine().clone()))
     }
 
@@ -518,7 +497,7 @@ impl Protocol {
         }
     }
 
-    fn sync(&mut self, by: Option<&NodeName>, effects: &mut Vec<Effect>) {
+    pub(super) fn sync(&mut self, by: Option<&NodeName>, effects: &mut Vec<Effect>) {
         if !self.synced {
             self.synced = true;
             effects.push(Effect::Tell(News::Synced(by.cloned())));
@@ -526,7 +505,7 @@ impl Protocol {
         }
     }
 
-    fn converged(&mut self, effects: &mut Vec<Effect>) {
+    pub(super) fn converged(&mut self, effects: &mut Vec<Effect>) {
         let digest = self.replica.digest();
         let Some(latest) = self.replica.history().latest() else { return };
         if self.told_converged != Some(digest) && self.board.has_converged(self.replica.model(), digest) {

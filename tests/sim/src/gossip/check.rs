@@ -1,9 +1,9 @@
 //! The invariants of the world of gossip.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use enact::{
-    logic::gossip::{Effect, GroupMessage, News, Presence, Pushed, Replica, Snapshot},
+    logic::gossip::{Effect, GroupMessage, News, Presence, Pushed, Replica, Revision, Snapshot, report::OUTCOMES_MAX},
     model::{
         Model,
         change::{self, Cell, Change, Register},
@@ -216,6 +216,11 @@ impl World<'_> {
                 );
                 Ok(())
             }
+            News::Answered(of, revision, _) => {
+                let is_within = idx_of(of) != at || self.members[at].answerable.contains(revision);
+                hold!(is_within, "a node answers for what was in its target", "m{at} answers to {revision}");
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -252,6 +257,9 @@ impl World<'_> {
                     member.status
                 );
             }
+            let is_open = |revision: &&Arc<Revision>| protocol.board().mine().outcome(&revision.id).is_none();
+            let open = replica.history().revisions().take(OUTCOMES_MAX).find(is_open);
+            hold!(open.is_none(), "in the end each has answered to all", "m{idx} has not to {open:?}");
             if !self.adoption_fails && first.history().latest().is_some() {
                 let runs = protocol.board().mine().digest;
                 hold!(runs == Some(first.digest()), "in the end each runs the model", "m{idx} runs {runs:?}");

@@ -9,10 +9,10 @@ mod edits;
 mod pushes;
 mod shell;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use enact::{
-    logic::gossip::{GroupMessage, Protocol, Record, Replica, Snapshot, Timing},
+    logic::gossip::{GroupMessage, Protocol, Record, Replica, RevisionId, Snapshot, Timing},
     words::Time,
 };
 
@@ -66,6 +66,12 @@ enum Event {
     Restart(usize),
 }
 
+/// What a node is given to run, and all the revisions in it.
+struct Target {
+    snapshot: Snapshot,
+    revisions: BTreeSet<RevisionId>,
+}
+
 struct Member {
     protocol: Option<Protocol>,
     /// What is on disk.
@@ -74,8 +80,10 @@ struct Member {
     started: Time,
     clock: LocalClock,
     /// The target that the node works on, and the newest that waits: as the shell of a group has it.
-    adopting: Option<Snapshot>,
-    next: Option<Snapshot>,
+    adopting: Option<Target>,
+    next: Option<Target>,
+    /// What the node may answer to now.
+    answerable: BTreeSet<RevisionId>,
     /// A model that somebody looked at a while ago and now changes.
     draft: Option<Snapshot>,
     /// In so many of a hundred cases a push cannot be written.
@@ -134,6 +142,7 @@ impl World<'_> {
                 clock: LocalClock::some(&mut chance, if at == 0 { BASE - behind } else { BASE }, ahead_max),
                 adopting: None,
                 next: None,
+                answerable: BTreeSet::new(),
                 draft: None,
                 disk_fails,
             })

@@ -5,7 +5,7 @@ use enact::{
     words::{NodeName, Time},
 };
 
-use super::{Event, SILENCE_MS, World, check, edits::idx_of};
+use super::{Event, SILENCE_MS, Target, World, check, edits::idx_of};
 use crate::{
     agenda::MS,
     trace::{Checked, hold},
@@ -93,19 +93,27 @@ impl World<'_> {
     }
 
     fn want(&mut self, at: usize, snapshot: Snapshot) {
+        let Some(protocol) = &self.members[at].protocol else { return };
+        let known = protocol.replica().history().revisions().chain(&snapshot.revision);
+        let revisions = known.map(|revision| revision.id.clone()).collect();
+        self.give(at, Target { snapshot, revisions });
+    }
+
+    fn give(&mut self, at: usize, target: Target) {
         let takes = self.chance.between(1, if self.is_calm { 20 } else { 200 }) * MS;
         let member = &mut self.members[at];
         if member.adopting.is_some() {
-            member.next = Some(snapshot);
+            member.next = Some(target);
             return;
         }
-        member.adopting = Some(snapshot);
+        member.adopting = Some(target);
         let life = member.life;
         self.agenda.plan(takes, Event::Adopted { at, life });
     }
 
     pub(super) fn adopted(&mut self, at: usize) -> Checked {
-        let Some(target) = self.members[at].adopting.take() else { return Ok(()) };
+        let Some(Target { snapshot: target, revisions }) = self.members[at].adopting.take() else { return Ok(()) };
+        self.members[at].answerable = revisions;
         self.trace.step(self.agenda.now(), 400 + at as u64);
         let fails = self.adoption_fails && !self.is_calm && self.chance.percent(30);
         let adoption = match fails {
@@ -116,7 +124,7 @@ impl World<'_> {
         self.book.adopted(at, &target, &adoption);
         self.tell(at, |protocol, _, effects| protocol.adopted(&target, &adoption, effects))?;
         if let Some(next) = self.members[at].next.take() {
-            self.want(at, next);
+            self.give(at, next);
         }
         Ok(())
     }
