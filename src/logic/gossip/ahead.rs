@@ -125,8 +125,8 @@ impl Protocol {
     /// Takes up a part, when this node knows what its author knew.
     pub(super) fn take_up(&mut self, now: Time, part: Part, effects: &mut Vec<Effect>) {
         let Part { revision, base, mut shown } = part;
-        let is_early = self.replica.check(self.clocks.to_judge(now), revision.stamp).is_err();
-        if !self.synced || self.ahead.is_some() || self.replica.digest() != base || is_early {
+        let believed = self.replica.believe(self.clocks.to_judge(now), &revision).is_ok();
+        if !self.synced || self.ahead.is_some() || self.replica.digest() != base || !believed {
             return;
         }
         let mut model = self.replica.model().clone();

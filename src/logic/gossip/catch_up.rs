@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Answer, Conflict, Learned, Origin, Registers, Replica, Revision, Stamp, StateDigest, TooFarAhead, Writes,
+    Answer, Conflict, Learned, Origin, Registers, Replica, Revision, Stamp, StateDigest, Unbelievable, Writes,
     conflict::Merge,
     full::{Full, LOG_WRITES_MAX, Packed, Record, Undo},
     registers::Entry,
@@ -70,12 +70,10 @@ impl Replica {
     /// that age is dropped, and told.
     ///
     /// # Errors
-    /// [`TooFarAhead`] when something in it is stamped, or counts as removed, too far in the future; nothing was learned then.
-    pub fn absorb(&mut self, now: Time, full: Full) -> Result<Learned, TooFarAhead> {
-        self.clock.check_time(now, full.registers.floor())?;
-        if let Some(latest) = full.latest() {
-            self.clock.check(now, latest)?;
-        }
+    /// [`Unbelievable`] when something in it is stamped, or counts as removed, too far in the future, or nobody can know so much;
+    /// nothing was learned then.
+    pub fn absorb(&mut self, now: Time, full: Full) -> Result<Learned, Unbelievable> {
+        self.believe_all(now, &full)?;
         Ok(self.take_in(full))
     }
 

@@ -6,6 +6,7 @@
 
 mod ahead;
 mod answers;
+mod believe;
 pub mod board;
 mod catch_up;
 mod clocks;
@@ -32,6 +33,7 @@ mod laws;
 #[cfg(test)]
 mod many;
 
+pub use believe::Unbelievable;
 pub use board::Board;
 pub use full::{Full, Record};
 pub use history::History;

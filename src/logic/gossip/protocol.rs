@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
     Adoption, Answer, Board, Conflict, Full, GroupMessage, Heartbeat, Learned, Push, PushRefused, Pushed, Replica,
-    Report, RevisionId, Snapshot, Stamp, StateDigest, TooFarAhead,
+    Report, RevisionId, Snapshot, Stamp, StateDigest, Unbelievable,
     ahead::{Ahead, Held},
     clocks::Clocks,
     replica::Delta,
@@ -101,8 +101,8 @@ pub enum News {
     Converged(RevisionId),
     /// Two pushes collided.
     Collided(Box<Conflict>),
-    /// A peer's revision was refused because of a clock.
-    ClockAhead(NodeName, TooFarAhead),
+    /// What a peer said was refused: mostly because of a clock.
+    ClockAhead(NodeName, Unbelievable),
 }
 
 /// What we know of another member.
@@ -116,7 +116,9 @@ struct Peer {
     /// What it was told last that this node knows and says of itself, and how often.
     told: (StateDigest, u64),
     n_told: u8,
+    /// That its clock is wrong was told; and that it says what nobody can know.
     warned: bool,
+    disbelieved: bool,
 }
 
 /// One member of a `Gossip` group.
@@ -355,12 +357,16 @@ impl Protocol {
                 }
             }
             GroupMessage::Missing { deltas, vector } => {
-                if let Some(peer) = self.peers.get_mut(from) {
-                    peer.asked = None;
-                }
-                if self.learn(now, from, &deltas, false, effects) {
-                    self.replica.caught_up(&vector);
-                    self.sync(Some(from), effects);
+                // It answers for what was known when it was asked, and only then says what is known now.
+                let was_asked = self.peers.get_mut(from).is_some_and(|peer| peer.asked.take().is_some());
+                if self.learn(now, from, &deltas, false, effects) && was_asked {
+                    match self.replica.believe_vector(self.clocks.to_judge(now), &vector) {
+                        Ok(()) => {
+                            self.replica.caught_up(&vector);
+                            self.sync(Some(from), effects);
+                        }
+                        Err(error) => self.warn(from, error, effects),
+                    }
                 }
             }
             GroupMessage::Full(full) => self.absorb(now, from, *full, effects),
@@ -387,7 +393,7 @@ impl Protocol {
         }
         match self.clocks.shown(now, from, heartbeat.clock) {
             Ok(()) => self.fine(from),
-            Err(error) => self.warn(from, error, effects),
+            Err(error) => self.warn(from, error.into(), effects),
         }
         self.board.knows(from, heartbeat.digest);
         if heartbeat.wants_status {
@@ -482,10 +488,13 @@ impl Protocol {
         }
     }
 
-    fn warn(&mut self, from: &NodeName, error: TooFarAhead, effects: &mut Vec<Effect>) {
+    fn warn(&mut self, from: &NodeName, error: Unbelievable, effects: &mut Vec<Effect>) {
         let Some(peer) = self.peers.get_mut(from) else { return };
-        if !peer.warned {
-            peer.warned = true;
+        let told = match error {
+            Unbelievable::TooFarAhead(_) => &mut peer.warned,
+            Unbelievable::Number { .. } | Unbelievable::Origins { .. } => &mut peer.disbelieved,
+        };
+        if !std::mem::replace(told, true) {
             effects.push(Effect::Tell(News::ClockAhead(from.clone(), error)));
         }
     }
@@ -531,7 +540,7 @@ impl Protocol {
             return;
         }
         if let Err(error) = self.replica.check_time(self.clocks.to_judge(now), heartbeat.floor) {
-            return self.warn(from, error, effects);
+            return self.warn(from, error.into(), effects);
         }
         if self.replica.digest_at(heartbeat.floor) == heartbeat.digest {
             self.forget(heartbeat.floor, effects);

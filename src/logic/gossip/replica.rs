@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, mem, sync::Arc, time::Duration};
 
 use super::{
-    Clock, Conflict, Full, History, Origin, Registers, Revision, Snapshot, Stamp, StateDigest, TooFarAhead, Writes,
-    conflict::Merge, history::write_all, view,
+    Clock, Conflict, Full, History, Origin, Registers, Revision, Snapshot, Stamp, StateDigest, TooFarAhead,
+    Unbelievable, Writes, conflict::Merge, history::write_all, view,
 };
 use crate::{
     model::Model,
@@ -139,11 +139,11 @@ impl Replica {
     /// had seen waits for that one: what a revision overwrote knowingly is always known here too.
     ///
     /// # Errors
-    /// [`TooFarAhead`] when one is stamped too far in the future; those before it were learned.
-    pub fn learn(&mut self, now: Time, deltas: &[Delta]) -> (Learned, Result<(), TooFarAhead>) {
+    /// [`Unbelievable`] when one is stamped too far in the future, or numbered as none can be; those before it were learned.
+    pub fn learn(&mut self, now: Time, deltas: &[Delta]) -> (Learned, Result<(), Unbelievable>) {
         let mut learned = Learned::default();
         for (revision, writes) in deltas {
-            if let Err(error) = self.clock.check(now, revision.stamp) {
+            if let Err(error) = self.believe(now, revision) {
                 return (learned, Err(error));
             }
             if self.is_ready(revision) {
@@ -158,11 +158,6 @@ impl Replica {
             }
         }
         (learned, Ok(()))
-    }
-
-    /// Whether a stamp may be believed at this time.
-    pub(super) fn check(&self, now: Time, stamp: Stamp) -> Result<(), TooFarAhead> {
-        self.clock.check(now, stamp)
     }
 
     /// Whether it may be believed at this time that another one is past.
