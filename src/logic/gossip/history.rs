@@ -302,9 +302,6 @@ impl History {
         {
             self.forget_writes(stamp);
         }
-        while self.conflicts.len() > CONFLICTS_MAX {
-            self.conflicts.pop_first();
-        }
     }
 
     /// Forgets what the oldest revision with writes wrote. Models are known from there on; before it, of the latest revisions only:
@@ -325,11 +322,14 @@ impl History {
         self.forgot(stamp);
     }
 
-    /// Remembers a conflict; false when it is known.
+    /// Remembers a conflict, and forgets the oldest when there are too many; false when it is known.
     pub(super) fn collide(&mut self, conflict: Conflict) -> bool {
         let key = (conflict.loser.stamp, conflict.element.clone(), conflict.register.clone());
         let is_new = !self.conflicts.contains_key(&key);
         self.conflicts.insert(key, conflict);
+        while self.conflicts.len() > CONFLICTS_MAX {
+            self.conflicts.pop_first();
+        }
         is_new
     }
 

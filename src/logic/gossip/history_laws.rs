@@ -6,12 +6,16 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::{
-    history::{REVISIONS_MAX, WHOLE_EVERY, WHOLE_LATEST, WRITES_MAX, write_all},
+    history::{CONFLICTS_MAX, REVISIONS_MAX, WHOLE_EVERY, WHOLE_LATEST, WRITES_MAX, write_all},
     laws::{World, push, replica, steps_up_to},
     *,
 };
 use crate::{
-    model::{Instance, Model, testing::name},
+    model::{
+        Instance, Model,
+        change::{Element, Register},
+        testing::name,
+    },
     words::Time,
 };
 
@@ -151,4 +155,23 @@ fn who_says_to_have_seen_its_own_revision_leads_nobody_round_in_a_circle() {
         history.insert(one, Some(Arc::from([])), &Registers::default(), &Model::default());
     }
     assert_eq!(history.concurrent(stamp(1), stamp(3)), Some(true));
+}
+
+#[test]
+fn conflicts_that_another_remembers_do_not_fill_the_memory() {
+    let origin = Origin::of(&name("r1"));
+    let party = |ntp: usize| Party { stamp: Stamp::new(ntp as u64, origin), revision: None, by: Arc::from("") };
+    let conflict = |nth: usize| Conflict {
+        element: Element::Channel(name("c")),
+        register: Register::Here,
+        loser: party(nth),
+        winner: party(nth + 1),
+        lost: None,
+        kept: None,
+    };
+    let conflicts = (0..CONFLICTS_MAX + 10).map(conflict).collect();
+    let mut replica = replica(0);
+    replica.absorb(Time::from_ms(1_000_000), Full { conflicts, ..Full::default() }).unwrap();
+    let kept: Vec<Stamp> = replica.history().conflicts().map(|conflict| conflict.loser.stamp).collect();
+    assert_eq!(kept, (10..CONFLICTS_MAX + 10).map(|nth| party(nth).stamp).collect::<Vec<_>>(), "the latest are kept");
 }
