@@ -8,6 +8,10 @@ use crate::{
     words::{GroupName, NodeName},
 };
 
+/// Of so many nodes that are neither there nor attached the last words are kept: they may have spoken before they are seen. Each may
+/// be 300 KB large.
+pub const STATUSES_MAX: usize = 32;
+
 /// The members and their last words.
 #[derive(Clone, Debug)]
 pub struct Board {
@@ -53,8 +57,8 @@ impl Board {
         self.up.insert(node.clone(), Some(digest));
     }
 
-    /// Takes a node's word, when it is news; what it had not answered before comes back.
-    pub fn hear(&mut self, status: Status) -> Option<Vec<(RevisionId, Adoption)>> {
+    /// Takes a node's word, when it is news; what it had not answered before comes back. The model says whose words are kept.
+    pub fn hear(&mut self, status: Status, model: &Model) -> Option<Vec<(RevisionId, Adoption)>> {
         if status.node == self.mine.node {
             return None;
         }
@@ -62,10 +66,30 @@ impl Board {
         if held.is_some_and(|held| !status.supersedes(held)) {
             return None;
         }
+        let status = status.bounded();
         let told = |id: &RevisionId, adoption: &Adoption| held.and_then(|held| held.outcome(id)) == Some(adoption);
         let news = status.outcomes.iter().filter(|(id, adoption)| !told(id, adoption)).cloned().collect();
-        self.statuses.insert(status.node.clone(), status);
+        let node = status.node.clone();
+        self.statuses.insert(node.clone(), status);
+        self.forget_others(&node, model);
         Some(news)
+    }
+
+    /// Keeps the words of who is there, or attached by the model, and of so many others; who just spoke is heard.
+    fn forget_others(&mut self, spoke: &NodeName, model: &Model) {
+        if self.statuses.len() <= STATUSES_MAX {
+            return;
+        }
+        let counts = |node: &NodeName| self.up.contains_key(node) || self.is_attached(node, model);
+        let others: Vec<NodeName> = self.statuses.keys().filter(|node| !counts(node)).cloned().collect();
+        let n_beyond = others.len().saturating_sub(STATUSES_MAX);
+        for node in others.iter().filter(|node| *node != spoke).take(n_beyond) {
+            self.statuses.remove(node);
+        }
+    }
+
+    fn is_attached(&self, node: &NodeName, model: &Model) -> bool {
+        model.nodes.get(node).is_some_and(|node| node.groups.contains(&self.group))
     }
 
     /// Whether a node has answered to a revision.
@@ -189,3 +213,6 @@ impl Board {
         attached.contains(&self.mine.node) && in_step * 2 > attached.len()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -375,7 +375,7 @@ impl Protocol {
             GroupMessage::Part(part) => self.take_up(now, *part, effects),
             GroupMessage::Status(status) => {
                 let node = status.node.clone();
-                if let Some(news) = self.board.hear(*status) {
+                if let Some(news) = self.board.hear(*status, self.replica.model()) {
                     effects.extend(
                         news.into_iter().map(|(id, adoption)| Effect::Tell(News::Answered(node.clone(), id, adoption))),
                     );

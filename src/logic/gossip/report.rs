@@ -146,6 +146,17 @@ impl Report {
         report
     }
 
+    /// The same with no more than a node lists, for what comes from elsewhere.
+    fn bounded(mut self) -> Report {
+        let n_beyond = self.listed.len().saturating_sub(LISTED_MAX);
+        self.listed.truncate(LISTED_MAX);
+        self.n_left_off = self.n_left_off.saturating_add(u32::try_from(n_beyond).unwrap_or(u32::MAX));
+        for instance in self.listed.iter_mut().filter(|instance| instance.cause.len() > CAUSE_MAX_BYTES) {
+            instance.cause = cut(&instance.cause).into();
+        }
+        self
+    }
+
     /// The state of an instance, when it is listed.
     pub fn listed(&self, path: &InstancePath) -> Option<&InstanceReport> {
         self.listed.iter().find(|instance| instance.path == *path)
@@ -183,6 +194,14 @@ impl Status {
             outcomes: Vec::new(),
             report: Report::default(),
         }
+    }
+
+    /// The same with no more than a node says of itself, for what comes from elsewhere.
+    pub(super) fn bounded(mut self) -> Status {
+        self.outcomes.drain(..self.outcomes.len().saturating_sub(OUTCOMES_MAX));
+        self.outcomes = self.outcomes.into_iter().map(|(id, adoption)| (id, adoption.bounded())).collect();
+        self.report = self.report.bounded();
+        self
     }
 
     /// Whether this is a later word than the other.
