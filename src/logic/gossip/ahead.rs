@@ -117,7 +117,7 @@ impl Protocol {
             self.release(effects);
         }
         if self.ahead.as_ref().is_some_and(|ahead| now.since(ahead.since) >= AHEAD_MAX) {
-            self.ahead = None;
+            self.give_up();
             effects.push(Effect::Changed(self.replica.snapshot()));
         }
     }
@@ -147,6 +147,19 @@ impl Protocol {
     pub(super) fn expects_more(&self, now: Time) -> bool {
         let patience = self.timing.heartbeat * PATIENCE_HEARTBEATS;
         self.ahead.as_ref().is_some_and(|ahead| now.since(ahead.since) < patience)
+    }
+
+    /// Gives up running ahead of a whole. When it comes it is answered anew; what could not be taken up stays answered.
+    pub(super) fn give_up(&mut self) {
+        let Some(ahead) = self.ahead.take() else { return };
+        self.dealt.retain(|stamp| *stamp != ahead.revision.stamp);
+        self.board.withdraw(&ahead.revision.id);
+    }
+
+    /// Whether of a revision only a part was here, and that was given up.
+    pub(super) fn is_given_up(&self, revision: &Revision) -> bool {
+        let is_ahead = self.ahead.as_ref().is_some_and(|ahead| ahead.revision.stamp == revision.stamp);
+        !is_ahead && !self.replica.history().contains(revision.stamp)
     }
 
     /// The model has changed: the node is given it, unless it runs ahead of it.

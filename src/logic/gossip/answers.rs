@@ -8,7 +8,11 @@ use crate::words::NodeName;
 impl Protocol {
     /// This node dealt with a target.
     pub fn adopted(&mut self, target: &Snapshot, adoption: &Adoption, effects: &mut Vec<Effect>) {
-        let (heads, latest) = (heads(target), target.revision.as_deref());
+        // A part that ran for a while only is answered with its whole; that it could not run, that holds.
+        let runs = matches!(adoption, Adoption::Adopted { .. });
+        let latest = target.revision.as_deref().filter(|revision| !(runs && self.is_given_up(revision)));
+        let is_given_up = target.revision.is_some() && latest.is_none();
+        let heads = if is_given_up { self.dealt.clone() } else { heads(target) };
         let others = self.replica.history().between(&self.dealt, &heads);
         let others = others.filter(|revision| latest.is_none_or(|latest| latest.stamp != revision.stamp));
         let answered = self.board.adopted(target, adoption, latest.into_iter().chain(others));

@@ -140,6 +140,14 @@ impl Board {
         answered
     }
 
+    /// What this node said to run is taken back.
+    pub(super) fn withdraw(&mut self, revision: &RevisionId) {
+        let n_before = self.mine.outcomes.len();
+        let is_it = |(id, adoption): &(_, _)| id == revision && matches!(adoption, Adoption::Adopted { .. });
+        self.mine.outcomes.retain(|outcome| !is_it(outcome));
+        self.mine.version += u64::from(self.mine.outcomes.len() < n_before);
+    }
+
     /// Takes this node's report; false when it says nothing new.
     pub fn report(&mut self, report: Report) -> bool {
         if self.mine.report == report {

@@ -227,6 +227,8 @@ impl Protocol {
         effects.push(Effect::Tell(News::Revised(revision)));
         effects
             .extend(pushed.conflicts.iter().cloned().map(|conflict| Effect::Tell(News::Collided(Box::new(conflict)))));
+        // Its author is told that it is taken: it shows, and runs, though nobody may be left to send what this node runs ahead of.
+        self.give_up();
         self.changed(effects);
     }
 

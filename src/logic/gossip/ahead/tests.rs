@@ -92,12 +92,16 @@ impl Pair {
     }
 
     fn push(&mut self, edits: &[Edit]) -> RevisionId {
-        let mut wanted = self.members[0].replica().model().clone();
+        self.push_at(0, edits)
+    }
+
+    fn push_at(&mut self, idx: usize, edits: &[Edit]) -> RevisionId {
+        let mut wanted = self.members[idx].replica().model().clone();
         wanted.apply(edits).unwrap();
         let push =
             Push { wanted, base: None, compare_and_swap: false, by: "".into(), from: "".into(), message: "".into() };
         let mut pushed = None;
-        self.tell(0, |protocol, effects| pushed = Some(protocol.push(NOW, push, effects).unwrap()));
+        self.tell(idx, |protocol, effects| pushed = Some(protocol.push(NOW, push, effects).unwrap()));
         pushed.and_then(|pushed| pushed.revision).unwrap()
     }
 
@@ -176,6 +180,43 @@ fn what_is_pushed_while_the_whole_is_under_way_is_taken_up_after_it() {
     assert_eq!(own.model.component(&node(1), &name("c3")).unwrap().instance.get("x"), Some("y"));
     assert_eq!(pair.n_changed[1] - n_changed, 1, "the model changes when all is there");
     assert_eq!(pair.members[0].replica().digest(), pair.members[1].replica().digest());
+}
+
+#[test]
+fn a_push_on_a_node_that_runs_ahead_is_run_at_once_and_the_whole_is_answered_anew_when_it_comes() {
+    let mut pair = Pair::new();
+    let large = pair.push(&components(1, 50));
+    pair.deliver(1, is_part);
+    pair.deliver(0, |_| true);
+    assert_eq!(pair.outcome(1, &large), Outcome::Done(Adoption::at_once()));
+    let mine = pair.push_at(1, &[Edit::AddNode { name: name("c"), instance: Instance::default(), host: None }]);
+    let own = pair.given[1].take().unwrap();
+    assert_eq!((own.id(), &own.model), (Some(&mine), pair.members[1].replica().model()), "it is run without the part");
+    assert!(!pair.members[1].is_ahead());
+    pair.tell(1, |protocol, effects| protocol.adopted(&own, &Adoption::at_once(), effects));
+    assert!(pair.members[1].board().mine().outcome(&large).is_none(), "what was given up is not said to run");
+    pair.deliver_all();
+    let own = pair.given[1].clone().unwrap();
+    assert_eq!(own.model.nodes[&node(1)].components.len(), 50);
+    assert!(own.model.nodes.contains_key(&name::<NodeName>("c")));
+    assert_eq!(pair.outcome(1, &large), Outcome::Done(Adoption::at_once()));
+    assert_eq!(pair.outcome(1, &mine), Outcome::Done(Adoption::at_once()));
+}
+
+#[test]
+fn a_part_given_up_while_it_is_taken_up_is_answered_with_the_whole() {
+    let mut pair = Pair::new();
+    let large = pair.push(&components(1, 50));
+    let part = std::mem::take(&mut pair.said[1]).into_iter().find(is_part).unwrap();
+    pair.tell(1, |protocol, effects| protocol.receive(NOW, &node(0), part, effects));
+    let target = pair.given[1].take().unwrap();
+    pair.push_at(1, &[Edit::AddNode { name: name("c"), instance: Instance::default(), host: None }]);
+    let n_said = pair.said[0].len();
+    pair.tell(1, |protocol, effects| protocol.adopted(&target, &Adoption::at_once(), effects));
+    assert!(pair.members[1].board().mine().outcome(&large).is_none(), "{:?}", &pair.said[0][n_said..]);
+    pair.tell(0, |protocol, effects| protocol.tick(NOW + Timing::default().heartbeat, effects));
+    pair.deliver_all();
+    assert_eq!(pair.outcome(1, &large), Outcome::Done(Adoption::at_once()));
 }
 
 #[test]
