@@ -87,8 +87,8 @@ impl<M: Clone> Fragment<M> {
         self.plan_to_wake(now, effects);
     }
 
-    /// A frame could not be sent because the queue to its node is full.
-    pub fn congested(&mut self, now: Time, node: &NodeName, effects: &mut Vec<Effect<M>>) {
+    /// A frame, with messages or without, could not be sent because the queue to its node is full.
+    pub fn congested(&mut self, now: Time, node: &NodeName, has_messages: bool, effects: &mut Vec<Effect<M>>) {
         let again = now + CONGESTED_FOR;
         for idx in self.outlets_of(node) {
             if let Some(outlet) = self.outlets[idx].as_mut() {
@@ -96,9 +96,12 @@ impl<M: Clone> Fragment<M> {
             }
         }
         let idx = self.peer(node);
-        self.peers[idx].confirm_again();
-        self.peers[idx].wants_state = true;
         self.peers[idx].hello_at = again;
+        if !has_messages {
+            self.peers[idx].confirm_again();
+            self.peers[idx].wants_state = true;
+            self.peers[idx].told_again_at = Some(again);
+        }
         self.plan_to_wake(now, effects);
     }
 
@@ -296,7 +299,9 @@ impl<M: Clone> Fragment<M> {
     pub(super) fn report(&mut self, now: Time, effects: &mut Vec<Effect<M>>) {
         let mut ports = None;
         for idx in 0..self.peers.len() {
-            if !self.peers[idx].is_up {
+            let peer = &mut self.peers[idx];
+            peer.told_again_at = peer.told_again_at.filter(|at| now < *at);
+            if !peer.is_up || peer.told_again_at.is_some() {
                 continue;
             }
             if std::mem::take(&mut self.peers[idx].wants_hello) {
@@ -404,10 +409,11 @@ impl<M: Clone> Fragment<M> {
     pub(super) fn wake_far(&self) -> Time {
         let outlets = self.outlets.iter().flatten().filter(|outlet| outlet.node.is_some());
         let resend = outlets.map(|outlet| outlet.resend_at);
-        let peers = self
-            .peers
-            .iter()
-            .map(|peer| peer.hello_at.min(peer.away_since.map_or(Time::NEVER, |since| since + self.policy.away)));
+        let peers = self.peers.iter().map(|peer| {
+            peer.hello_at
+                .min(peer.told_again_at.unwrap_or(Time::NEVER))
+                .min(peer.away_since.map_or(Time::NEVER, |since| since + self.policy.away))
+        });
         resend.chain(peers).min().unwrap_or(Time::NEVER).min(self.wake_leaving())
     }
 

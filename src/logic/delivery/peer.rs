@@ -28,6 +28,8 @@ pub(super) struct Peer {
     pub(super) heard: (u64, u64),
     /// It is to be told which ports of this node take messages.
     pub(super) wants_state: bool,
+    /// The queue to it was full: it is told nothing before.
+    pub(super) told_again_at: Option<Time>,
     pub(super) inbound: BTreeMap<LocalPort, Inbound>,
 }
 
@@ -59,6 +61,7 @@ impl Peer {
             n_hellos: epoch,
             heard: (0, 0),
             wants_state: false,
+            told_again_at: None,
             inbound: BTreeMap::new(),
         }
     }

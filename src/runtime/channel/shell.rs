@@ -17,7 +17,7 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 
 use crate::{
     io::engine::Router,
-    logic::delivery::{AskId, Effect, EndId, Fragment, Given, Outcome, Policy, Track},
+    logic::delivery::{AskId, Effect, EndId, Fragment, Frame, Given, Outcome, Policy, Track},
     runtime::instance::{
         Accept, Birth, Condition, Failure, Handle, Inbox, Inlet, Message, Op, ReplyTo, Why,
         inbox::{Event, panic_text},
@@ -430,21 +430,17 @@ impl<C: ChannelType> Shell<C> {
         }
     }
 
-    pub(super) fn post(
-        &mut self,
-        to: &crate::words::NodeName,
-        frame: crate::logic::delivery::Frame<Message>,
-        now: Time,
-    ) {
+    pub(super) fn post(&mut self, to: &crate::words::NodeName, frame: Frame<Message>, now: Time) {
         let Some(network) = &self.network else { return };
         let receivers = &self.wiring.receivers;
+        let has_messages = matches!(frame, Frame::Deliver { .. });
         let posted = network.post(to, frame, |(component, port)| {
             let path = PortPath { node: to.clone(), component: component.clone(), port: port.clone() };
             receivers.get(&path).map_or(0, |receiving| receiving.schema)
         });
         self.fragment.count_unsendable(posted.n_unsendable);
         if posted.is_congested {
-            self.fragment.congested(now, to, &mut self.effects);
+            self.fragment.congested(now, to, has_messages, &mut self.effects);
         }
     }
 

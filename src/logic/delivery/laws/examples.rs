@@ -138,3 +138,19 @@ fn receivers_of_ever_new_names_leave_little_behind() {
     // What became of each, and one state.
     assert_eq!(world.frames[&(0, 1)].len(), kept.len() + 1);
 }
+
+#[test]
+fn a_node_whose_queue_is_full_is_told_again_after_a_while_and_not_at_once() {
+    let mut world = World::new(&[1, 0], policy(10, Overflow::Wait), || Everyone);
+    world.settle();
+    world.send(1);
+    world.settle_frames();
+    let (now, node) = (world.now, &mut world.nodes[0]);
+    node.fragment.congested(now, &name(1), false, &mut node.effects);
+    let mut n_told = |after_ms| {
+        node.fragment.flush(&mut node.strategy, now + Duration::from_millis(after_ms), &mut node.effects);
+        node.effects.drain(..).filter(|effect| matches!(effect, Effect::Post { .. })).count()
+    };
+    // How far its message got, and the state.
+    assert_eq!([n_told(0), n_told(19), n_told(20), n_told(20)], [0, 0, 2, 0]);
+}
