@@ -27,6 +27,12 @@ const SEEDS: u64 = 400;
 /// The longest that a file may keep a node waiting.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What redb keeps no sum of: magic number, flags, how large its parts are and how many.
+const HEAD_BYTES: usize = 64;
+
+/// The most that a file may grow when it is opened and written to once, in its own length: redb doubles it when it is full.
+const GROWTH_MAX: u64 = 2;
+
 /// Everything that a store is asked for.
 #[derive(Clone, Debug, PartialEq)]
 struct Content(Vec<String>);
@@ -87,7 +93,7 @@ impl Dice {
 
 fn damage(bytes: &mut Vec<u8>, dice: &mut Dice) -> String {
     let n = bytes.len();
-    match dice.below(6) {
+    match dice.below(7) {
         0 => {
             let to = dice.below(n);
             bytes.truncate(to);
@@ -113,6 +119,12 @@ fn damage(bytes: &mut Vec<u8>, dice: &mut Dice) -> String {
             let end = (at + 512).min(n);
             bytes[at..end].fill(0);
             format!("the sector at {at} zeroed")
+        }
+        5 => {
+            let (at, size) = (12 + dice.below(5) * 4, dice.below(22));
+            let number = dice.below(1 << size) as u32;
+            bytes[at..at + 4].copy_from_slice(&number.to_le_bytes());
+            format!("the number at {at}, in the head, is {number}")
         }
         _ => {
             let at = dice.below(n) / 4096 * 4096;
@@ -166,48 +178,91 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-#[test]
-fn a_damaged_file_is_opened_whole_or_refused_by_name() {
-    let (orderly, cut) = (scratch(), scratch());
-    let store = Store::open(orderly.path()).unwrap();
-    let written = write(&store);
-    // What a killed process leaves, and what one leaves that ended in order.
-    copy(orderly.path(), cut.path());
-    drop(store);
-    let mut tally: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut wrong = Vec::new();
-    for seed in 0..SEEDS {
-        let mut dice = Dice(seed);
-        let source = if seed % 2 == 0 { &orderly } else { &cut };
-        let mut bytes = fs::read(source.path().join(FILE_NAME)).unwrap();
-        let what = damage(&mut bytes, &mut dice);
+/// Stores that were written to, and every content that they had.
+struct Written {
+    /// What a process leaves that ended in order, and what a killed one leaves.
+    sources: [TempDir; 2],
+    contents: Vec<Content>,
+}
+
+impl Written {
+    fn new() -> Written {
+        let (orderly, cut) = (scratch(), scratch());
+        let store = Store::open(orderly.path()).unwrap();
+        let contents = write(&store);
+        copy(orderly.path(), cut.path());
+        drop(store);
+        Written { sources: [orderly, cut], contents }
+    }
+
+    /// What becomes of a damaged copy of a source; an error when it is not what must become of it.
+    fn tried(&self, source: &TempDir, damage: impl FnOnce(&mut Vec<u8>)) -> Result<&'static str, String> {
         let dir = scratch();
         copy(source.path(), dir.path());
-        fs::write(dir.path().join(FILE_NAME), &bytes).unwrap();
-        let verdict = match outcome_of(dir.path()) {
-            Ok(Ok((content, n_lost))) => {
-                let n_behind = written.iter().rev().position(|known| *known == content);
-                match (n_behind, n_lost) {
-                    (Some(0), 0) => "whole",
-                    (Some(n_behind), n_lost) if n_behind as u64 == n_lost => "older, and it says so",
-                    _ => {
-                        wrong.push(format!("seed {seed}: {what}: {n_behind:?} writes are lost, it says {n_lost}"));
-                        "wrong"
-                    }
-                }
-            }
-            Ok(Err(StoreError::Corrupted { .. })) => "refused",
-            Ok(Err(error)) => {
-                wrong.push(format!("seed {seed}: {what}: {error}"));
-                "refused for another reason"
-            }
-            Err(how) => {
-                wrong.push(format!("seed {seed}: {what}: {how}"));
-                "broken"
-            }
-        };
-        *tally.entry(verdict).or_default() += 1;
+        let file = dir.path().join(FILE_NAME);
+        let mut bytes = fs::read(&file).unwrap();
+        let n_before = bytes.len() as u64;
+        damage(&mut bytes);
+        fs::write(&file, &bytes).unwrap();
+        let outcome = outcome_of(dir.path())?;
+        let n_after = fs::metadata(&file).unwrap().len();
+        if n_after > GROWTH_MAX * n_before {
+            return Err(format!("it grew from {n_before} to {n_after} bytes"));
+        }
+        match outcome {
+            Ok((content, n_lost)) => match self.contents.iter().rev().position(|known| *known == content) {
+                Some(0) if n_lost == 0 => Ok("whole"),
+                Some(n_behind) if n_behind as u64 == n_lost => Ok("older, and it says so"),
+                n_behind => Err(format!("{n_behind:?} writes are lost, it says {n_lost}")),
+            },
+            Err(StoreError::Corrupted { .. }) => Ok("refused"),
+            Err(error) => Err(error.to_string()),
+        }
     }
-    println!("{tally:?}");
-    assert!(wrong.is_empty(), "{tally:?}\n{}", wrong.join("\n"));
+}
+
+/// How often what was tried came out how, and what must not have come out.
+#[derive(Default)]
+struct Tally {
+    outcomes: BTreeMap<&'static str, usize>,
+    wrong: Vec<String>,
+}
+
+impl Tally {
+    fn note(&mut self, what: &str, tried: Result<&'static str, String>) {
+        let outcome = tried.unwrap_or_else(|how| {
+            self.wrong.push(format!("{what}: {how}"));
+            "wrong"
+        });
+        *self.outcomes.entry(outcome).or_default() += 1;
+    }
+
+    fn check(self) {
+        println!("{:?}", self.outcomes);
+        assert!(self.wrong.is_empty(), "{:?}\n{}", self.outcomes, self.wrong.join("\n"));
+    }
+}
+
+#[test]
+fn a_damaged_file_is_opened_whole_or_refused_by_name() {
+    let (written, mut tally) = (Written::new(), Tally::default());
+    for seed in 0..SEEDS {
+        let mut what = String::new();
+        let source = &written.sources[(seed % 2) as usize];
+        let tried = written.tried(source, |bytes| what = damage(bytes, &mut Dice(seed)));
+        tally.note(&format!("seed {seed}: {what}"), tried);
+    }
+    tally.check();
+}
+
+#[test]
+fn whichever_bit_of_the_head_is_flipped_nothing_is_lost_unsaid() {
+    let (written, mut tally) = (Written::new(), Tally::default());
+    for (source, how_it_ended) in written.sources.iter().zip(["in order", "killed"]) {
+        for bit in 0..HEAD_BYTES * 8 {
+            let tried = written.tried(source, |bytes| bytes[bit / 8] ^= 1 << (bit % 8));
+            tally.note(&format!("{how_it_ended}: bit {} of byte {} flipped", bit % 8, bit / 8), tried);
+        }
+    }
+    tally.check();
 }

@@ -9,6 +9,7 @@
 #[cfg(test)]
 mod damage;
 mod error;
+mod geometry;
 mod identity;
 mod plans;
 mod registers;
@@ -231,6 +232,7 @@ fn builder() -> redb::Builder {
 }
 
 fn open_file(path: &Path) -> Result<Database, Fault> {
+    geometry::check(path)?;
     Ok(builder().create(path)?)
 }
 

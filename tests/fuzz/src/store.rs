@@ -1,7 +1,6 @@
 //! The store: a file that something else has written to is opened or refused, and what is read from it is what was kept, or an error.
 //!
-//! The bytes say where a good file is damaged: cut to a length, or changed at places. The first bytes, which say how large the parts of
-//! the file are, are spared: redb believes them, and takes seconds and gigabytes before it refuses what makes no sense.
+//! The bytes say where a good file is damaged: cut to a length, or changed at places, often in its head.
 
 use std::{fs, path::PathBuf, sync::LazyLock};
 
@@ -24,8 +23,11 @@ static GOOD: LazyLock<Vec<u8>> = LazyLock::new(|| {
     fs::read(path).expect("the file is there")
 });
 
-/// Magic number, sizes and numbers of pages and regions.
-const GEOMETRY_BYTES: usize = 64;
+/// Magic number, flags, sizes and numbers of the file's parts: what redb keeps no sum of.
+const HEAD_BYTES: usize = 64;
+
+/// Of 256 changes this many are aimed at the head.
+const AIMED: u8 = 64;
 
 const RECORDS: [&[u8]; 3] = [b"the first record of a group", &[7; 5000], b""];
 
@@ -47,8 +49,8 @@ pub fn run(data: &[u8]) {
         let place = u32::from_le_bytes([change[0], change[1], change[2], 0]) as usize;
         match change[3] {
             0 => file.truncate(place),
-            _ => {
-                let at = GEOMETRY_BYTES + place % file.len().max(1);
+            how => {
+                let at = place % if how < AIMED { HEAD_BYTES } else { file.len().max(1) };
                 if let Some(byte) = file.get_mut(at) {
                     *byte ^= change[4];
                 }
@@ -67,7 +69,16 @@ pub fn run(data: &[u8]) {
     let _ = store.append_group(&group(), b"one more");
 }
 
-/// No damage, a cut, a flip.
+/// The number of pages in a region, a million, made two, in a file that seems not to have been closed. The places are bytes of the head.
+const REGIONS_OF_TWO_PAGES: [u8; 15] = [9, 0, 0, 1, 2, 22, 0, 0, 1, 0x10, 20, 0, 0, 1, 2];
+
+/// No damage, a cut, a flip, sizes of parts that make no sense.
 pub fn seeds() -> Vec<Vec<u8>> {
-    vec![vec![], vec![0, 16, 0, 0, 0], vec![80, 0, 0, 1, 1], vec![0, 32, 0, 1, 255, 0, 64, 0, 1, 255]]
+    vec![
+        vec![],
+        vec![0, 16, 0, 0, 0],
+        vec![80, 0, 0, 255, 1],
+        vec![0, 32, 0, 255, 255, 0, 64, 0, 255, 255],
+        REGIONS_OF_TWO_PAGES.to_vec(),
+    ]
 }
