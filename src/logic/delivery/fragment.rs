@@ -139,6 +139,11 @@ impl<M: Clone> Fragment<M> {
         self.held.len()
     }
 
+    /// How many messages of this node's are kept for the end that has most of them, beside those held: what the capacity bounds.
+    pub fn n_kept_most(&self) -> usize {
+        self.outlets.iter().flatten().map(|outlet| outlet.n_own).max().unwrap_or(0)
+    }
+
     /// Makes up to so many samples from now on, for those who tap the channel; `None` when nobody does. Gives back how many
     /// messages were not shown since the last call.
     pub fn sample(&mut self, n_samples: Option<u32>) -> u64 {

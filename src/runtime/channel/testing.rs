@@ -178,6 +178,16 @@ impl<C: ChannelType> Bench<C> {
         self.fragment.counters()
     }
 
+    /// How many messages are kept for the receiver that waits for most of them; `capacity` bounds it.
+    pub fn n_kept_most(&self) -> usize {
+        self.fragment.n_kept_most()
+    }
+
+    /// How many messages the channel holds itself; `capacity` bounds that, too.
+    pub fn n_held(&self) -> usize {
+        self.fragment.n_held()
+    }
+
     fn rewire(&mut self) {
         // Nobody moves here.
         let receivers = self.receivers.keys().map(|port| (port.clone(), ComponentId::default())).collect();

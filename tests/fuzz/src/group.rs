@@ -79,6 +79,12 @@ fn messages(effects: &[Effect]) -> Vec<GroupMessage> {
     said.collect()
 }
 
+/// What is kept up to date change by change is what the registers show.
+fn assert_view(member: &Protocol) {
+    let replica = member.replica();
+    assert_eq!(*replica.model(), replica.registers().view(), "the model follows the registers");
+}
+
 /// Tells a member that knows everything, and one that knows nothing, and lets time pass.
 pub fn run(data: &[u8]) {
     let Ok(message) = codec::decode::<GroupMessage>(data, LIMIT) else { return };
@@ -87,11 +93,15 @@ pub fn run(data: &[u8]) {
     for member in [&WORLD.knows_all, &WORLD.newcomer] {
         let mut member = member.clone();
         let mut effects = Vec::new();
-        member.receive(NOW, &name("n3"), message.clone(), &mut effects);
-        member.receive(NOW, &name("n3"), message.clone(), &mut effects);
+        for _ in 0..2 {
+            member.receive(NOW, &name("n3"), message.clone(), &mut effects);
+            assert_view(&member);
+        }
         member.tick(Time(NOW.0 + 600_000), &mut effects);
+        assert_view(&member);
         let own = push(0);
         let _ = member.push(Time(NOW.0 + 700_000), own, &mut effects);
+        assert_view(&member);
         for effect in &effects {
             if let Effect::SendAll(message) | Effect::Send(_, message) = effect {
                 let encoded = codec::encode(message).expect("what a member says can be encoded");

@@ -293,8 +293,9 @@ impl<S: Strategy<u64>> World<S> {
                 let own =
                     outlet.queue.iter().filter(|item| matches!(item.origin, outlet::Origin::Here { follow: None, .. }));
                 assert_eq!(own.clone().count(), outlet.n_own);
-                assert!(outlet.n_own <= capacity, "{} of {capacity} kept", outlet.n_own);
             }
+            let kept = node.fragment.n_kept_most();
+            assert!(kept <= capacity, "{kept} of {capacity} kept");
             assert!(node.fragment.n_held() <= capacity);
         }
     }
