@@ -3,19 +3,32 @@
 mod list;
 mod scratch;
 
-use std::{path::Path, process::Command};
+use std::{ops::Range, path::Path, process::Command};
 
 use serde_json::Value;
 
 use self::list::Mutant;
+use crate::worlds::World;
 
 #[cfg(test)]
 mod tests;
 
-/// How one fared: where it was caught.
-struct Caught {
+/// A seed that shows a violation.
+#[derive(Clone, Debug, PartialEq)]
+struct Violation {
     seed: u64,
     invariant: String,
+    /// It came again when the seed was run again.
+    is_steady: bool,
+}
+
+/// How a mutant fared.
+#[derive(Debug, Default, PartialEq)]
+struct Outcome {
+    /// What caught it.
+    caught: Option<Violation>,
+    /// Violations that are not its own: they come without it, too, or do not come again.
+    n_strange: usize,
 }
 
 /// Breaks the cores, one fault at a time, and shows what catches each. Gives whether all are caught.
@@ -33,13 +46,13 @@ pub(crate) fn run(n_seeds: u64, only: Option<&str>) -> Result<bool, String> {
     for (number, mutant) in mutants.iter().enumerate().filter(|(_, mutant)| chosen(mutant)) {
         let world = mutant.world()?;
         let n_seeds = world.share(n_seeds);
-        match first_violation(&program, world.name(), Some(number), n_seeds)? {
-            Some(caught) => println!("{:<58} {world:<8} {:>6}  {}", mutant.name, caught.seed, caught.invariant),
-            None => {
-                survivors += 1;
-                println!("{:<58} {world:<8} {:>6}  SURVIVES {n_seeds} seeds", mutant.name, "-");
-            }
-        }
+        let outcome = hunt(n_seeds, |is_on, seeds| violations(&program, world, is_on.then_some(number), seeds))?;
+        survivors += u64::from(outcome.caught.is_none());
+        let (seed, fate) = match &outcome.caught {
+            Some(caught) => (caught.seed.to_string(), caught.invariant.clone()),
+            None => ("-".to_owned(), format!("SURVIVES {n_seeds} seeds")),
+        };
+        println!("{:<58} {world:<8} {seed:>6}  {fate}{}", mutant.name, others(outcome.n_strange));
     }
     match survivors {
         0 => println!("all are caught"),
@@ -59,16 +72,51 @@ fn check_unharmed(program: &Path, mutants: &[Mutant]) -> Result<(), String> {
     worlds.sort();
     worlds.dedup();
     for world in worlds {
-        if let Some(caught) = first_violation(program, world.name(), None, UNHARMED_SEEDS)? {
-            return Err(format!("{world} seed {}: \"{}\" with no fault switched on", caught.seed, caught.invariant));
+        if let Some(found) = violations(program, world, None, 0..UNHARMED_SEEDS)?.first() {
+            return Err(format!("{world} seed {}: \"{}\" with no fault switched on", found.seed, found.invariant));
         }
     }
     Ok(())
 }
 
-fn first_violation(program: &Path, world: &str, number: Option<usize>, n_seeds: u64) -> Result<Option<Caught>, String> {
+fn others(n_strange: usize) -> String {
+    if n_strange == 0 { String::new() } else { format!("  ({n_strange} violations that are not its own)") }
+}
+
+/// Looks for a violation that is the fault's own: it comes again, and does not come when the fault is switched off. `run` gives what
+/// some seeds show with the fault switched on, or off.
+fn hunt(
+    n_seeds: u64,
+    mut run: impl FnMut(bool, Range<u64>) -> Result<Vec<Violation>, String>,
+) -> Result<Outcome, String> {
+    let mut outcome = Outcome::default();
+    let mut from = 0;
+    while from < n_seeds {
+        let found = run(true, from..n_seeds)?;
+        // A run ends after a few violations: if none of them is of use, the next one goes on behind.
+        from = found.last().map_or(n_seeds, |last| last.seed + 1);
+        for violation in found {
+            let seed = violation.seed;
+            if violation.is_steady && run(false, seed..seed + 1)?.is_empty() {
+                return Ok(Outcome { caught: Some(violation), ..outcome });
+            }
+            outcome.n_strange += 1;
+        }
+    }
+    Ok(outcome)
+}
+
+/// The first few violations that some seeds show with a fault switched on, or with none.
+fn violations(
+    program: &Path,
+    world: World,
+    number: Option<usize>,
+    seeds: Range<u64>,
+) -> Result<Vec<Violation>, String> {
+    let n_seeds = seeds.end - seeds.start;
     let mut command = Command::new(program);
-    command.args([world, "--output", "json", "--seeds", &n_seeds.to_string()]);
+    command.args([world.name(), "--output", "json", "--from", &seeds.start.to_string()]);
+    command.args(["--seeds", &n_seeds.to_string()]);
     command.env_remove("ENACT_MUTANT");
     if let Some(number) = number {
         command.env("ENACT_MUTANT", number.to_string());
@@ -76,13 +124,17 @@ fn first_violation(program: &Path, world: &str, number: Option<usize>, n_seeds: 
     let output = command.output().map_err(|error| format!("{}: {error}", program.display()))?;
     let report: Value =
         serde_json::from_slice(&output.stdout).map_err(|error| format!("what {world} says: {error}"))?;
-    let violation = &report["worlds"][0]["violations"][0];
-    let held = output.status.success();
-    match (held, violation["seed"].as_u64()) {
-        (true, None) => Ok(None),
-        (false, Some(seed)) => {
-            Ok(Some(Caught { seed, invariant: violation["invariant"].as_str().unwrap_or_default().to_owned() }))
-        }
-        _ => Err(format!("{world} ends with {} and says {report}", output.status)),
-    }
+    let contradicts = || format!("{world} ends with {} and says {report}", output.status);
+    let found = read(&report).ok_or_else(contradicts)?;
+    if output.status.success() == found.is_empty() { Ok(found) } else { Err(contradicts()) }
+}
+
+/// The violations in what a world says.
+fn read(report: &Value) -> Option<Vec<Violation>> {
+    let told = report["worlds"][0]["violations"].as_array()?.iter();
+    let violation = |told: &Value| {
+        let invariant = told["invariant"].as_str()?.to_owned();
+        Some(Violation { seed: told["seed"].as_u64()?, invariant, is_steady: told["steady"].as_bool()? })
+    };
+    told.map(violation).collect()
 }
