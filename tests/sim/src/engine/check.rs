@@ -7,7 +7,7 @@ use enact::logic::{
     peers::{DownReason, Peer},
 };
 
-use super::{LEASE_MS, MESSAGE_MAX, TICK_MS, World, process::Process};
+use super::{MESSAGE_MAX, TICK_MS, World, process::Process};
 use crate::{
     agenda::MS,
     trace::{Checked, hold},
@@ -43,9 +43,10 @@ impl World<'_> {
     /// Who is up for a process, and who should not be.
     pub(super) fn check_process(&self, at: usize) -> Checked {
         let (process, now) = (&self.processes[at], self.agenda.now());
-        // After this silence who is gone is known to be, give or take some ticks and the drift of clocks.
-        let bound = self.times.silent.as_micros() as u64 * 11 / 10 + (LEASE_MS + 6 * TICK_MS) * MS;
+        // After this silence who is gone is known to be, whether the network tells or not, give or take some ticks and the drift of clocks.
+        let bound = self.times.silent.as_micros() as u64 * 11 / 10 + 6 * TICK_MS * MS;
         for (address, view) in process.views.iter().filter(|(_, view)| view.is_up) {
+            hold!(!view.is_out_of_sight, "who is cut off is down after the lease", "#{at} on {address}: {view:?}");
             let silence = self.time(at).since(view.heard_at_most).as_micros() as u64;
             let awake = now - process.awake_since;
             hold!(

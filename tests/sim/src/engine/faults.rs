@@ -2,7 +2,7 @@
 
 use enact::logic::{link::Lane, peers::Address};
 
-use super::{BROKEN_MS, Event, LEASE_MS, MESSAGE_MAX, Packet, World};
+use super::{BROKEN_MS, Event, MESSAGE_MAX, Packet, World};
 use crate::{agenda::MS, trace::Checked};
 
 impl World<'_> {
@@ -97,7 +97,7 @@ impl World<'_> {
                 self.cut_since.entry((a, b)).or_insert(now);
             }
         }
-        self.agenda.plan(LEASE_MS * MS, Event::Review);
+        self.agenda.plan(self.lease, Event::Review);
     }
 
     pub(super) fn heal(&mut self) {

@@ -41,9 +41,10 @@ const FAULTS_MS: u64 = 4_000;
 const CALM_MS: u64 = 6_500;
 /// How often membership is looked at, as the shell does.
 const TICK_MS: u64 = 50;
-/// A broken connection is noticed at once; a way that is cut, after the lease.
+/// A broken connection is noticed at once; a way that is cut, after the lease: before anybody is suspected, or long after, as in the
+/// product.
 const BROKEN_MS: u64 = 5;
-const LEASE_MS: u64 = 500;
+const LEASE_MS: std::ops::RangeInclusive<u64> = 500..=3_000;
 
 /// The largest message: many windows of the smaller limits.
 const MESSAGE_MAX: usize = 400_000;
@@ -78,6 +79,8 @@ struct World<'t> {
     chance: Chance,
     agenda: Agenda<Event>,
     network: Network,
+    /// After so long the network does not show any more who is cut off.
+    lease: Micros,
     processes: Vec<Process>,
     n_machines: usize,
     times: Times,
@@ -131,6 +134,7 @@ impl World<'_> {
             trace,
             agenda: Agenda::new(),
             network,
+            lease: chance.between(*LEASE_MS.start(), LEASE_MS.end() + 1) * MS,
             processes: Vec::new(),
             n_machines,
             times,

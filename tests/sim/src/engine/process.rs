@@ -63,6 +63,8 @@ pub(super) struct View {
     pub(super) is_suspected: bool,
     /// The network told that it is gone, or that it left.
     pub(super) is_gone: bool,
+    /// The network does not show it any more, and nothing has come from it since.
+    pub(super) is_out_of_sight: bool,
     /// By our clock: the last sign of life that counts for sure, and the last that may count.
     pub(super) heard: Time,
     pub(super) heard_at_most: Time,

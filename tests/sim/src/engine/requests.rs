@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::name;
+use super::{LEASE_MS, name};
 use crate::{
     agenda::{Agenda, MS},
     chance::Chance,
@@ -70,6 +70,8 @@ struct World<'t> {
     agenda: Agenda<Event>,
     begun: Instant,
     net: SimNet,
+    /// After so long the network does not show any more who is cut off; the weather does not change it.
+    lease: Duration,
     routers: Routers,
     /// Who is about to come up: a machine starts one process of a name at a time.
     starting: Vec<Option<JoinHandle<()>>>,
@@ -86,11 +88,12 @@ pub(super) fn run(seed: u64, trace: &mut Trace) -> Checked {
     LocalSet::new().block_on(&runtime, async { World::new(Chance::new(!seed), trace).live().await })
 }
 
-fn weather(chance: &mut Chance) -> Weather {
+fn weather(chance: &mut Chance, lease: Duration) -> Weather {
     Weather {
         loss: chance.below(20) as f64 / 100.0,
         duplication: chance.below(10) as f64 / 100.0,
         delay_max: Duration::from_micros(chance.between(500, 30_000)),
+        lease,
         ..Weather::default()
     }
 }
@@ -104,13 +107,15 @@ fn deed(number: u64) -> (Deed, Duration) {
 
 impl World<'_> {
     fn new(mut chance: Chance, trace: &mut Trace) -> World<'_> {
-        let net = SimNet::new(chance.next(), weather(&mut chance));
+        let lease = Duration::from_millis(chance.between(*LEASE_MS.start(), LEASE_MS.end() + 1));
+        let net = SimNet::new(chance.next(), weather(&mut chance, lease));
         let n_machines = chance.between(2, 5) as usize;
         World {
             trace,
             agenda: Agenda::new(),
             begun: Instant::now(),
             net,
+            lease,
             routers: Rc::new(RefCell::new(vec![None; n_machines])),
             starting: std::iter::repeat_with(|| None).take(n_machines).collect(),
             book: Book::default(),
@@ -256,7 +261,7 @@ impl World<'_> {
                 self.agenda.plan(after, Event::GoOn(at));
             }
             _ => {
-                let weather = weather(&mut self.chance);
+                let weather = weather(&mut self.chance, self.lease);
                 self.net.set_weather(weather);
             }
         }

@@ -7,7 +7,7 @@ use enact::{
     words::Time,
 };
 
-use super::{Event, LEASE_MS, Packet, World};
+use super::{Event, Packet, World};
 use crate::{
     agenda::MS,
     trace::{Checked, hold},
@@ -40,7 +40,7 @@ impl World<'_> {
                     let from = self.number_of(&address);
                     let waits = self.processes[to].backlogs.get(&address).is_some_and(|waits| !waits.is_empty());
                     let view = self.processes[to].views.entry(address).or_default();
-                    (view.heard, view.heard_at_most) = (now, now);
+                    (view.heard, view.heard_at_most, view.is_out_of_sight) = (now, now, false);
                     if waits {
                         let takes = self.chance.below(self.slow_max + 1);
                         self.agenda.plan(takes, Event::Serve(to, from));
@@ -53,7 +53,8 @@ impl World<'_> {
                     format!("#{to} is greeted by {} (link {} yours {})", hello.address, hello.link, hello.yours)
                 });
                 let address = Address(hello.address.as_str().into());
-                self.processes[to].views.entry(address).or_default().heard_at_most = now;
+                let view = self.processes[to].views.entry(address).or_default();
+                (view.heard_at_most, view.is_out_of_sight) = (now, false);
                 self.processes[to].peers.greeted(now, hello, &mut effects);
             }
             Packet::Refusal(refusal) => self.processes[to].peers.refused(refusal, &mut effects),
@@ -125,7 +126,7 @@ impl World<'_> {
         for (observer, a) in self.processes.iter().enumerate().filter(|(_, process)| process.is_alive) {
             for (observed, b) in self.processes.iter().enumerate().filter(|(_, process)| process.is_alive) {
                 let since = self.cut_since.get(&(b.machine, a.machine));
-                let is_cut = since.is_some_and(|since| now >= since + LEASE_MS * MS);
+                let is_cut = since.is_some_and(|since| now >= since + self.lease);
                 if observer != observed && b.is_announced && !is_cut {
                     shown.insert((observer, observed));
                 }
@@ -136,7 +137,8 @@ impl World<'_> {
             let (sighting, now) = (self.processes[observed].sighting.clone(), self.time(observer));
             let mut effects = Vec::new();
             self.trace.say(|| format!("#{observer} sees #{observed}"));
-            self.processes[observer].views.entry(sighting.address.clone()).or_default().is_gone = false;
+            let view = self.processes[observer].views.entry(sighting.address.clone()).or_default();
+            (view.is_gone, view.is_out_of_sight) = (false, false);
             self.processes[observer].peers.saw(now, sighting, &mut effects);
             self.obey(observer, effects)?;
         }
@@ -145,7 +147,8 @@ impl World<'_> {
                 let (address, now) = (self.processes[observed].sighting.address.clone(), self.time(observer));
                 let mut effects = Vec::new();
                 self.trace.say(|| format!("#{observer} does not see #{observed} any more"));
-                self.processes[observer].views.entry(address.clone()).or_default().is_gone = true;
+                let view = self.processes[observer].views.entry(address.clone()).or_default();
+                (view.is_gone, view.is_out_of_sight) = (true, true);
                 self.processes[observer].peers.vanished(now, &address, &mut effects);
                 self.obey(observer, effects)?;
             }

@@ -58,6 +58,8 @@ const SETTLE_MS: u64 = 1_500;
 const HEAR_MS: u64 = 1_500;
 /// How often everything is looked at.
 const LOOK_MS: u64 = 50;
+/// Who is cut off is not shown any more after this long: before anybody is suspected, or long after, as in the product.
+const LEASE_MS: std::ops::RangeInclusive<u64> = 500..=3_000;
 /// The limit of a step: longer than a part takes that does nothing wrong.
 const STEP_MAX: Duration = Duration::from_secs(2);
 /// True time when the world begins: a day into the epoch, so that the horizon lies in the past.
@@ -99,6 +101,8 @@ struct World<'t> {
     agenda: Agenda<Event>,
     begun: Instant,
     net: SimNet,
+    /// After so long the network does not show any more who is cut off; the weather does not change it.
+    lease: Duration,
     catalog: Arc<Catalog>,
     machines: Vec<Machine>,
     book: Book,
@@ -126,13 +130,14 @@ fn failed(what: &str, error: &dyn std::fmt::Display) -> Violation {
     Violation { invariant: format!("there is {what}"), detail: error.to_string() }
 }
 
-fn weather(chance: &mut Chance) -> Weather {
+fn weather(chance: &mut Chance, lease: Duration) -> Weather {
     let bad = chance.percent(60);
     let up_to = |chance: &mut Chance, percent: u64| if bad { chance.below(percent) as f64 / 100.0 } else { 0.0 };
     Weather {
         loss: up_to(chance, 20),
         duplication: up_to(chance, 10),
         delay_max: Duration::from_micros(chance.between(500, 30_000)),
+        lease,
         ..Weather::default()
     }
 }
@@ -141,7 +146,8 @@ impl World<'_> {
     fn new(mut chance: Chance, trace: &mut Trace) -> Result<World<'_>, Violation> {
         Ledger::open();
         let n_nodes = chance.between(*N_NODES.start(), N_NODES.end() + 1);
-        let net = SimNet::new(chance.next(), weather(&mut chance));
+        let lease = Duration::from_millis(chance.between(*LEASE_MS.start(), LEASE_MS.end() + 1));
+        let net = SimNet::new(chance.next(), weather(&mut chance, lease));
         let begun = Instant::now();
         let mut machines = Vec::new();
         for _ in 0..n_nodes {
@@ -156,6 +162,7 @@ impl World<'_> {
             agenda: Agenda::new(),
             begun,
             net,
+            lease,
             catalog: parts::catalog(),
             machines,
             book: Book::default(),
@@ -365,7 +372,7 @@ impl World<'_> {
                 self.heal_later();
             }
             6 => {
-                let weather = weather(&mut self.chance);
+                let weather = weather(&mut self.chance, self.lease);
                 self.say(|| format!("{weather:?}"));
                 self.net.set_weather(weather);
             }
