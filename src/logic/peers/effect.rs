@@ -11,7 +11,8 @@ use super::{Address, Doubt, Peer, PeerEvent};
 pub struct Times {
     /// How long a node looks for another of its name before it announces itself.
     pub settle: Duration,
-    /// How long a newcomer waits for the answer of a node of its own name. A node that hangs for longer has lost its name.
+    /// How long a newcomer waits for the answer of a node of its own name. A former life that hangs for longer has lost its name; to
+    /// a later one, which may be cut off, the newcomer gives way.
     pub rival: Duration,
     /// Silence after which a peer is suspected: three heartbeats of the link may be missed, and with a heartbeat's age and a look
     /// every 50 ms it comes within the promised second, on a loaded machine too (`docs/failure-detection.md` has the figures).

@@ -171,6 +171,19 @@ fn a_newcomer_takes_the_name_of_one_that_is_dead_or_hangs() {
     }
 }
 
+/// As it was shown by a world of engines: both would keep the name, for nobody tells either of the other again.
+#[test]
+fn a_newcomer_gives_way_to_a_later_one_that_does_not_answer() {
+    let (mut first, mut effects) = (node("n1", 1, at_ms(0)), Vec::new());
+    first.saw(at_ms(10), sighting("n1", 2, "g"), &mut effects);
+    for ms in (50..=1600).step_by(50) {
+        first.tick(at_ms(ms), &mut effects);
+    }
+    assert!(!effects.contains(&Effect::Announce));
+    let gives_way = |effect: &Effect| matches!(effect, Effect::NameInUse(refusal) if refusal.by.incarnation == 2);
+    assert!(effects.iter().any(gives_way), "{effects:?}");
+}
+
 #[test]
 fn a_newcomer_that_slept_still_asks_before_it_takes_a_name() {
     let (mut first, mut second) = (member("n1", 1), node("n1", 2, at_ms(400)));

@@ -78,6 +78,14 @@ struct Entry {
     greet_pause: Duration,
 }
 
+/// Another of our own name that the network shows while we join.
+#[derive(Debug)]
+struct Rival {
+    peer: Peer,
+    /// When it was first seen.
+    seen: Time,
+}
+
 impl Entry {
     fn suspect(&mut self, effects: &mut Vec<Effect>) {
         self.state = State::Up { suspected: true };
@@ -94,8 +102,8 @@ pub struct Peers {
     times: Times,
     phase: Phase,
     entries: BTreeMap<Address, Entry>,
-    /// Others of our own name, and when they were first seen: only while joining.
-    rivals: BTreeMap<Address, Time>,
+    /// Others of our own name: only while joining.
+    rivals: BTreeMap<Address, Rival>,
     refused: BTreeSet<String>,
     next_link: u64,
     ticked: Time,
@@ -232,7 +240,7 @@ impl Peers {
             // We were asleep ourselves: what we did not hear meanwhile says nothing about others. What we did hear is no later for it.
             self.entries.values_mut().for_each(|entry| entry.heard = (entry.heard + gap).min(now));
             // Nor had those of our own name a chance to say that they are there.
-            self.rivals.values_mut().for_each(|seen| *seen = (*seen + gap).min(now));
+            self.rivals.values_mut().for_each(|rival| rival.seen = (rival.seen + gap).min(now));
         }
         self.tick_joining(now, effects);
         if self.phase != Phase::Member {
@@ -246,11 +254,20 @@ impl Peers {
 
     fn tick_joining(&mut self, now: Time, effects: &mut Vec<Effect>) {
         let Phase::Joining { until } = self.phase else { return };
-        let rivals = self.rivals.values().any(|seen| now < *seen + self.times.rival);
-        if now < until || rivals {
+        let may_answer = self.rivals.values().any(|rival| now < rival.seen + self.times.rival);
+        if now < until || may_answer {
             for address in self.rivals.keys().cloned().collect::<Vec<_>>() {
                 effects.push(self.greeting(address, 0, 0, true));
             }
+            return;
+        }
+        // One that came later and does not answer, since the way to it is cut: as of two members of one name, the later life goes on.
+        // Nobody would tell either of the other any more.
+        if let Some((address, rival)) = self.rivals.iter().find(|(address, rival)| self.is_before(&rival.peer, address))
+        {
+            let refusal = Refusal { by: rival.peer.clone(), place: address.0.to_string() };
+            self.phase = Phase::Refused;
+            effects.push(Effect::NameInUse(refusal));
             return;
         }
         self.phase = Phase::Member;
@@ -316,16 +333,22 @@ impl Peers {
         match self.phase {
             Phase::Joining { .. } if self.rivals.len() >= RIVALS_MAX => {}
             Phase::Joining { .. } => {
-                self.rivals.insert(them.address.clone(), now);
+                let rival = Rival { peer: them.peer, seen: now };
+                self.rivals.insert(them.address.clone(), rival);
                 effects.push(self.greeting(them.address, 0, 0, true));
             }
             // Two members of one name: they met after a cut, or started in the same moment. The later life goes on.
-            Phase::Member if (them.peer.incarnation, &them.address) > (self.me.peer.incarnation, &self.me.address) => {
+            Phase::Member if self.is_before(&them.peer, &them.address) => {
                 self.phase = Phase::Refused;
                 effects.push(Effect::Tell(PeerEvent::NameTaken { by: them.peer }));
             }
             Phase::Member | Phase::Refused => {}
         }
+    }
+
+    /// Whether this life began before that of another of its name.
+    fn is_before(&self, them: &Peer, address: &Address) -> bool {
+        (self.me.peer.incarnation, &self.me.address) < (them.incarnation, address)
     }
 
     fn entry(&mut self, now: Time, address: Address, peer: Peer, effects: &mut Vec<Effect>) -> &mut Entry {
