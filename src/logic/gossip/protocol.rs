@@ -102,7 +102,7 @@ pub enum News {
     /// Two pushes collided.
     Collided(Box<Conflict>),
     /// What a peer said was refused: mostly because of a clock.
-    ClockAhead(NodeName, Unbelievable),
+    Refused(NodeName, Unbelievable),
 }
 
 /// What we know of another member.
@@ -497,7 +497,7 @@ impl Protocol {
             Unbelievable::Number { .. } | Unbelievable::Origins { .. } => &mut peer.disbelieved,
         };
         if !std::mem::replace(told, true) {
-            effects.push(Effect::Tell(News::ClockAhead(from.clone(), error)));
+            effects.push(Effect::Tell(News::Refused(from.clone(), error)));
         }
     }
 

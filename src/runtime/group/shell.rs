@@ -430,7 +430,7 @@ impl GroupActor {
                 let mine = conflict.loser.revision.as_ref().is_some_and(|id| id.origin == self.seat.me);
                 GroupEvent::Collided { conflict, mine }
             }
-            News::ClockAhead(node, error) => GroupEvent::Refused { node, cause: error.to_string() },
+            News::Refused(node, error) => GroupEvent::Refused { node, cause: error.to_string() },
         };
         self.bump();
         // A node that is ending hears nothing any more.

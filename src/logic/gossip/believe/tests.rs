@@ -96,7 +96,7 @@ fn who_says_to_know_what_is_not_past_is_not_believed() {
     let mut member = member(true);
     let effects = told(&mut member, missing(vector(60_000, 1)));
     assert_eq!((member.replica().vector().len(), member.is_synced()), (0, false));
-    assert!(effects.iter().any(|effect| matches!(effect, Effect::Tell(News::ClockAhead(..)))), "{effects:?}");
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Tell(News::Refused(..)))), "{effects:?}");
     assert!(replica("a").absorb(NOW, Full { vector: vector(60_000, 1), ..Full::default() }).is_err());
 }
 

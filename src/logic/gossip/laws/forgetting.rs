@@ -88,7 +88,7 @@ fn who_says_to_have_forgotten_what_is_not_past_is_not_followed() {
     assert!(replica(0).absorb(Time::from_ms(2_000), other.full()).is_err());
     member.receive(Time::from_ms(2_000), &name("r1"), GroupMessage::Full(Box::new(other.full())), &mut effects);
     assert_eq!((member.replica().registers().floor(), member.replica().digest()), (Time::default(), digest));
-    assert!(effects.iter().any(|effect| matches!(effect, Effect::Tell(News::ClockAhead(..)))));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Tell(News::Refused(..)))));
 }
 
 #[test]
