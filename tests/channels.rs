@@ -423,54 +423,6 @@ async fn what_a_receiver_did_not_handle_moves_with_it_though_its_channel_leaves_
     assert_eq!(seen(&moved).await, numbers(0..5));
 }
 
-/// One message is in the queue of a receiver that leaves for another node, and its channel leaves as well. Gives the receiver's state.
-async fn owe_one(a: &Node) -> Value {
-    let (here, there) = (port("a", "x", "input"), port("b", "x", "input"));
-    let (channel, door) = a.channel::<Broadcast>(&[]).await;
-    let x = a.collector("x").await;
-    door.open(here.clone(), x.inlet("input").unwrap());
-    door.rewire(wiring(std::slice::from_ref(&here), &["a"]));
-    send(&door.sink(port("a", "s", "out")), 0..2).await;
-    eventually("x has two", async || seen(&x).await == numbers(0..2)).await;
-    stop_with_one_in_its_queue(&x, 2).await;
-    let state = leave(&x, &door, here).await;
-    door.rewire(wiring(&[there], &["a"]));
-    channel.end(LIMIT).await.unwrap();
-    state
-}
-
-#[actix_rt::test]
-async fn what_a_channel_owed_when_it_left_is_given_by_the_one_that_takes_its_place() {
-    tokio::time::pause();
-    for place in ["a", "b"] {
-        let (_net, a, b) = two_nodes().await;
-        let state = owe_one(&a).await;
-        // The move is taken back, or the channel is there again while its receiver is still on its way.
-        let receivers = [port(place, "x", "input")];
-        let (_, door_a) = a.channel::<Broadcast>(&[]).await;
-        let (_, door_b) = b.channel::<Broadcast>(&[]).await;
-        door_a.rewire(wiring(&receivers, &["a"]));
-        door_b.rewire(wiring(&receivers, &["a"]));
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let (node, door) = if place == "a" { (&a, &door_a) } else { (&b, &door_b) };
-        let x = node.collector("x").await;
-        x.restore("1.0.0", state, LIMIT).await.unwrap();
-        door.open(receivers[0].clone(), x.inlet("input").unwrap());
-        eventually("it has all", async || seen(&x).await == numbers(0..3)).await;
-        assert_eq!(door_a.counters(LIMIT).await.unwrap().lost, 0);
-    }
-}
-
-#[actix_rt::test]
-async fn what_a_channel_owed_to_nobody_who_is_there_is_counted_by_the_one_that_takes_its_place() {
-    tokio::time::pause();
-    let (_net, a, _b) = two_nodes().await;
-    owe_one(&a).await;
-    let (_, door) = a.channel::<Broadcast>(&[]).await;
-    door.rewire(wiring(&[port("a", "y", "input")], &["a"]));
-    eventually("it is counted", async || door.counters(LIMIT).await.unwrap().lost == 1).await;
-}
-
 #[actix_rt::test]
 async fn a_call_crosses_to_another_node_and_its_reply_comes_back() {
     tokio::time::pause();

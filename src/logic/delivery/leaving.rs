@@ -8,19 +8,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    effect::Effect,
-    end::EndId,
-    fragment::Fragment,
-    frame::LocalPort,
-    outlet::{Item, Origin},
-    strategy::{SourceId, Strategy},
-    tally::Loss,
-    wiring::local_port,
-};
+use super::{effect::Effect, end::EndId, fragment::Fragment, frame::LocalPort, strategy::Strategy, wiring::local_port};
 use crate::{
     model::ComponentId,
-    words::{NodeName, PortName, PortPath, Time},
+    words::{NodeName, PortPath, Time},
 };
 
 /// How long to wait for the word of an old place. It comes within a round trip unless its node is cut off, dead or slow to adapt;
@@ -263,37 +254,6 @@ impl<M: Clone> Fragment<M> {
     pub fn owes(&self) -> bool {
         let far = self.outlets.iter().flatten().filter(|outlet| outlet.node.is_some());
         !self.forwarded.is_empty() || far.into_iter().any(|outlet| !outlet.queue.is_empty())
-    }
-
-    /// What it has for receivers of other nodes and has never sent, with whose it is: for the fragment that takes its place.
-    pub fn bequeath(&mut self) -> Vec<((ComponentId, PortName), M)> {
-        let (receivers, leaving) = (&self.wiring.receivers, &self.leaving);
-        let mut owed = Vec::new();
-        for outlet in self.outlets.iter_mut().flatten().filter(|outlet| outlet.node.is_some()) {
-            let id = receivers.get(&outlet.port).copied();
-            let Some(id) = id.or_else(|| Some(leaving.get(&outlet.port)?.id)) else { continue };
-            let unsent = outlet.take_unsent().into_iter().filter_map(|item| item.message);
-            owed.extend(unsent.map(|message| ((id, outlet.port.port.clone()), message)));
-        }
-        owed
-    }
-
-    /// What another fragment had for a receiver and left to this one: it goes to where the receiver is now.
-    pub fn inherit(
-        &mut self,
-        now: Time,
-        (id, name): (ComponentId, &PortName),
-        message: M,
-        effects: &mut Vec<Effect<M>>,
-    ) {
-        let receiver = self.wiring.receivers.iter().find(|(port, of)| **of == id && port.port == *name);
-        let idx = receiver.and_then(|(port, _)| self.by_port.get(port).copied());
-        let origin = Origin::Here { from: SourceId::UNKNOWN, follow: None };
-        let item = Item { message: Some(message), stamp: now, origin };
-        match idx {
-            Some(idx) => self.enqueue(self.taker(idx), item, effects),
-            None => self.lose_item(None, item, Loss::ReceiverRemoved, effects),
-        }
     }
 
     /// What is still on its way is waited for no more.

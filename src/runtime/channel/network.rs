@@ -13,7 +13,6 @@ use crate::{
         codec::{self, CodecError},
     },
     logic::delivery::{Frame, LocalPort, Outcome, Parcel, Ticket},
-    model::ComponentId,
     runtime::instance::{Form, Message, Wire},
     words::{ChannelName, ComponentName, Name, NodeName, PortName},
 };
@@ -26,9 +25,6 @@ const BODY_MAX_BYTES: usize = MESSAGE_MAX_BYTES - 64 * 1024;
 
 /// Replies below this size go with the control traffic: they are awaited.
 const SMALL_BYTES: usize = 4096;
-
-/// Messages left at once to the fragment that takes the place of one: far more than a channel keeps fit in its inbox.
-const LEFT_AT_ONCE: usize = 64;
 
 /// A frame as it travels.
 #[derive(Debug, Serialize, Deserialize)]
@@ -81,17 +77,6 @@ struct WireParcel {
     body: Bytes,
 }
 
-/// Messages with whose port each is for, wherever that lives now.
-pub(super) type Owed<M> = Vec<((ComponentId, PortName), M)>;
-
-/// What a fragment that has ended leaves to the one that has its place. It never leaves the node.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Legacy {
-    pub(super) owed: Owed<Wire>,
-    /// How many messages were lost.
-    pub(super) n_lost: u64,
-}
-
 /// What became of a frame.
 #[derive(Debug, Default)]
 pub(super) struct Posted {
@@ -105,8 +90,6 @@ pub(super) struct Posted {
 pub(super) enum Arrival {
     /// A frame from a node.
     Frame(NodeName, Frame<Message>),
-    /// What a former fragment of this node had.
-    Legacy(Legacy),
     /// A node is up.
     Up(NodeName),
     /// A node is down.
@@ -121,7 +104,6 @@ pub(super) struct Network {
     service: ServiceId,
     incoming: Inbox,
     events: Pin<Box<dyn Stream<Item = Option<PeerEvent>>>>,
-    is_replaced: bool,
 }
 
 impl Network {
@@ -135,17 +117,12 @@ impl Network {
                 Err(broadcast::error::RecvError::Closed) => None,
             }
         });
-        Network { router, service, incoming, events: Box::pin(events), is_replaced: false }
+        Network { router, service, incoming, events: Box::pin(events) }
     }
 
     /// Grows with each start of this node.
     pub(super) fn incarnation(&self) -> u64 {
         self.router.me().incarnation
-    }
-
-    /// Nothing more will be heard: another fragment of the channel has taken this one's place, or the node stops.
-    pub(super) fn is_replaced(&self) -> bool {
-        self.is_replaced
     }
 
     /// The nodes that are up.
@@ -167,18 +144,7 @@ impl Network {
             };
             return Poll::Ready(arrival);
         }
-        while let Poll::Ready(incoming) = self.incoming.poll_recv(cx) {
-            let Some(incoming) = incoming else {
-                self.is_replaced = true;
-                break;
-            };
-            if incoming.from == *self.router.me() {
-                match codec::decode(&incoming.body, MESSAGE_MAX_BYTES) {
-                    Ok(legacy) => return Poll::Ready(Arrival::Legacy(legacy)),
-                    Err(error) => tracing::warn!(%error, "a channel cannot read what its former fragment left"),
-                }
-                continue;
-            }
+        while let Poll::Ready(Some(incoming)) = self.incoming.poll_recv(cx) {
             match read(&incoming.body) {
                 Ok(Some(frame)) => return Poll::Ready(Arrival::Frame(incoming.from.name, frame)),
                 // A peer can send anything: what is no frame is left alone.
@@ -228,38 +194,6 @@ impl Network {
             }
         }
         posted
-    }
-
-    /// Leaves messages to the fragment that has this one's place. Gives how many are lost with those that were before.
-    pub(super) fn bequeath(&self, owed: Owed<Message>, mut n_lost: u64) -> u64 {
-        let (mut legacy, mut n_bytes) = (Legacy::default(), 0);
-        for (to, message) in owed {
-            // Who reads it may be on another node by then: the form that describes itself suits everyone.
-            match message.encode(0) {
-                Ok(wire) if wire.body.len() <= BODY_MAX_BYTES => {
-                    n_bytes += wire.body.len();
-                    legacy.owed.push((to, wire));
-                }
-                _ => n_lost += 1,
-            }
-            if n_bytes >= FRAME_BYTES || legacy.owed.len() >= LEFT_AT_ONCE {
-                n_lost += self.leave(std::mem::take(&mut legacy));
-                n_bytes = 0;
-            }
-        }
-        n_lost += self.leave(legacy);
-        if n_lost > 0 {
-            self.leave(Legacy { owed: Vec::new(), n_lost });
-        }
-        n_lost
-    }
-
-    /// Gives how many messages nobody took.
-    fn leave(&self, legacy: Legacy) -> u64 {
-        let n_owed = legacy.owed.len() as u64;
-        let Ok(bytes) = codec::encode(&legacy) else { return n_owed };
-        let told = self.router.tell(&self.router.me().name, self.service, Lane::Bulk, bytes.into());
-        if told.is_ok() { 0 } else { n_owed }
     }
 
     fn send(&self, to: &NodeName, lane: Lane, frame: &WireFrame, posted: &mut Posted) -> bool {

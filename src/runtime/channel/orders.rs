@@ -10,14 +10,13 @@ use std::{
 
 use crate::{
     logic::delivery::Effect,
-    runtime::instance::{Condition, Ended, Failure, Message, Op, inbox::Done},
+    runtime::instance::{Condition, Ended, Failure, Op, inbox::Done},
     words::{Time, Value},
 };
 
 use super::{
     door::{Bell, Order},
     kind::{ChannelType, Rules, attributes},
-    network::{Legacy, Network},
     settings::Settings,
     shell::{Receiver, Shell},
 };
@@ -116,18 +115,16 @@ impl<C: ChannelType> Shell<C> {
         let is_network_idle = self.hear_network(cx, now);
         self.tick(cx, now);
         self.obey(now);
-        if self.network.as_ref().is_some_and(Network::is_replaced) {
-            self.bequeath();
-        } else if self.fragment.owes() && now < until {
+        if self.fragment.owes() && now < until {
             self.wake_at(until);
             if !is_network_idle || self.sleep.as_mut().poll(cx).is_ready() {
                 cx.waker().wake_by_ref();
             }
             return Poll::Pending;
         }
-        let n_kept = self.fragment.counters().kept + self.inherited.len() as u64;
+        let n_kept = self.fragment.counters().kept;
         if n_kept > 0 {
-            tracing::info!(channel = %self.birth.path, n_kept, "a channel ended with messages that it kept");
+            tracing::warn!(channel = %self.birth.path, n_kept, "a channel ended with messages that nobody was given");
         }
         self.fragment.give_up(now, &mut self.effects);
         for effect in std::mem::take(&mut self.effects) {
@@ -136,33 +133,6 @@ impl<C: ChannelType> Shell<C> {
             }
         }
         Poll::Ready(())
-    }
-
-    /// Another fragment of the channel has its place already, and hears what others say: what this one has not sent is that one's.
-    fn bequeath(&mut self) {
-        let Some(network) = &self.network else { return };
-        let mut owed = std::mem::take(&mut self.inherited);
-        owed.extend(self.fragment.bequeath());
-        let n_lost = network.bequeath(owed, self.fragment.counters().kept);
-        if n_lost > 0 {
-            tracing::warn!(channel = %self.birth.path, n_lost, "a channel ended with messages that it had and nobody was given");
-        }
-    }
-
-    /// Takes what a former fragment had.
-    pub(super) fn inherit(&mut self, Legacy { owed, n_lost }: Legacy, now: Time) {
-        self.fragment.count_unsendable(n_lost);
-        self.inherited.extend(owed.into_iter().map(|(to, wire)| (to, Message::from_wire(wire))));
-        self.pass_on_inherited(now);
-    }
-
-    fn pass_on_inherited(&mut self, now: Time) {
-        if self.wiring.receivers.is_empty() || self.lingers_until.is_some() {
-            return;
-        }
-        for ((id, port), message) in std::mem::take(&mut self.inherited) {
-            self.fragment.inherit(now, (id, &port), message, &mut self.effects);
-        }
     }
 
     pub(super) fn take_order(&mut self, order: Order, now: Time) {
@@ -195,7 +165,6 @@ impl<C: ChannelType> Shell<C> {
             Order::Rewire(wiring) => {
                 self.fragment.connect(&mut self.rules, now, wiring.core(), &mut self.effects);
                 self.wiring = wiring;
-                self.pass_on_inherited(now);
                 let ends = self.receivers.iter();
                 let ends = ends.filter_map(|(port, receiver)| Some((self.fragment.end_of(port)?, receiver.clone())));
                 self.by_end = ends.collect();

@@ -28,7 +28,7 @@ use crate::{
 use super::{
     door::{Bell, Clock, Door, Letter},
     kind::{ChannelType, Rules, attributes},
-    network::{Arrival, Network, Owed},
+    network::{Arrival, Network},
     settings::Settings,
     tap::{TapSender, tapped},
     wiring::Wiring,
@@ -126,8 +126,6 @@ pub(super) struct Shell<C: ChannelType> {
     pub(super) sleep: Pin<Box<tokio::time::Sleep>>,
     /// Since when senders wait for a channel that does not run.
     pub(super) waiting_since: Option<Time>,
-    /// What a former fragment of this node had, until it is known who is on the channel.
-    pub(super) inherited: Owed<Message>,
     /// It has ended, and gives others what it has for them until then.
     pub(super) lingers_until: Option<Time>,
 }
@@ -189,7 +187,6 @@ impl<C: ChannelType> Shell<C> {
             alarm: Time::NEVER,
             sleep: Box::pin(tokio::time::sleep_until(clock.instant(Time::default()))),
             waiting_since: None,
-            inherited: Vec::new(),
             lingers_until: None,
             birth,
             door,
@@ -279,7 +276,6 @@ impl<C: ChannelType> Shell<C> {
                 Arrival::Frame(from, frame) => {
                     self.fragment.arrived(&mut self.rules, now, &from, frame, &mut self.effects);
                 }
-                Arrival::Legacy(legacy) => self.inherit(legacy, now),
                 Arrival::Up(node) => self.fragment.up(now, &node, &mut self.effects),
                 Arrival::Down(node) => self.fragment.down(&mut self.rules, now, &node, &mut self.effects),
                 Arrival::Unsure => self.meet(),
