@@ -7,7 +7,7 @@ use super::{
     effect::{Effect, Sample},
     end::EndState,
     fragment::Fragment,
-    frame::LocalPort,
+    frame::{LocalPort, Place},
     outlet::{Item, Origin, Overflow},
     strategy::{Outcome, SourceId, Strategy},
     tally::Loss,
@@ -33,7 +33,7 @@ impl<M: Clone> Fragment<M> {
     pub(super) fn lose_item(&mut self, outlet: Option<usize>, item: Item<M>, loss: Loss, effects: &mut Vec<Effect<M>>) {
         // A followed message is still held: its strategy hears that this attempt was lost and decides.
         if let Origin::Here { from, follow: None } = item.origin {
-            let to = outlet.and_then(|idx| self.outlets[idx].as_ref()).map(|outlet| outlet.port.clone());
+            let to = outlet.and_then(|idx| self.outlets[idx].as_ref()).map(|outlet| outlet.place.port.clone());
             if let Some(message) = item.message {
                 self.lose(from, to, message, item.stamp, loss, effects);
             }
@@ -60,7 +60,7 @@ impl<M: Clone> Fragment<M> {
         let latency = now.since(item.stamp);
         self.tally.delivered(latency, 1);
         if let (true, Origin::Here { from, .. }) = (self.wants_sample(), item.origin) {
-            let to = self.outlets[idx].as_ref().map(|outlet| outlet.port.clone());
+            let to = self.outlets[idx].as_ref().map(|outlet| outlet.place.port.clone());
             let sample = Sample { from, to, message, sent: item.stamp, result: Ok(latency) };
             effects.push(Effect::Tapped(sample));
         }
@@ -121,12 +121,13 @@ impl<M: Clone> Fragment<M> {
         if !std::mem::take(&mut self.has_left) {
             return;
         }
-        let (me, here, forwarded) = (&self.me, &self.by_port, &self.forwarded);
-        let is_needed = |(component, port): &LocalPort| {
-            let path = PortPath { node: me.clone(), component: component.clone(), port: port.clone() };
-            here.contains_key(&path) || forwarded.contains_key(&path)
+        let mut peers = std::mem::take(&mut self.peers);
+        let is_needed = |port: &LocalPort| {
+            let place = Place { port: port.on(&self.me), of: port.of };
+            self.outlet_of(&place).is_some() || self.forwarded.contains_key(&place)
         };
-        self.peers.iter_mut().for_each(|peer| peer.forget_long_left(is_needed));
+        peers.iter_mut().for_each(|peer| peer.forget_long_left(is_needed));
+        self.peers = peers;
     }
 
     pub(super) fn weigh_wait(&mut self, now: Time) {

@@ -175,7 +175,7 @@ impl<M: Clone> Fragment<M> {
                     self.n_unshown += u64::from(is_shown && self.samples == 0);
                     if let Some(message) = shown.filter(|_| self.samples > 0) {
                         self.samples -= 1;
-                        let to = Some(outlet.port.clone());
+                        let to = Some(outlet.place.port.clone());
                         let result = Ok(now.since(stamp));
                         effects.push(Effect::Tapped(Sample { from, to, message, sent: stamp, result }));
                     }
@@ -183,14 +183,14 @@ impl<M: Clone> Fragment<M> {
             }
             if let Origin::There { peer, epoch, seq, .. } = origin {
                 if let Some((other, epoch, seq)) = last.filter(|last| (last.0, last.1) != (peer, epoch)) {
-                    self.peers[other as usize].handed(epoch, &outlet.port, seq);
+                    self.peers[other as usize].handed(epoch, &outlet.place, seq);
                 }
                 last = Some((peer, epoch, seq));
             }
         }
         self.tally.delivered(now.since(moment.0), moment.1);
         if let Some((peer, epoch, seq)) = last {
-            self.peers[peer as usize].handed(epoch, &outlet.port, seq);
+            self.peers[peer as usize].handed(epoch, &outlet.place, seq);
         }
         if outlet.is_full || outlet.is_overrun {
             self.weigh(idx);

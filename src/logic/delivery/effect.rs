@@ -6,7 +6,13 @@ use std::{
     time::Duration,
 };
 
-use super::{end::EndId, frame::Frame, outlet::Track, strategy::SourceId, tally::Loss};
+use super::{
+    end::EndId,
+    frame::{Frame, Place},
+    outlet::Track,
+    strategy::SourceId,
+    tally::Loss,
+};
 use crate::{
     model::ComponentId,
     words::{NodeName, PortName, PortPath, Time},
@@ -27,11 +33,11 @@ pub struct Wiring {
 }
 
 impl Wiring {
-    /// The ports that were not there before, by whose they are and what they are called: whoever was there before and is not now has
-    /// moved to the one that is the same.
-    pub(super) fn came_since(&self, old: &Wiring) -> BTreeMap<(ComponentId, PortName), PortPath> {
-        let new = self.receivers.iter().filter(|(port, _)| !old.receivers.contains_key(*port));
-        new.map(|(port, id)| ((*id, port.port.clone()), port.clone())).collect()
+    /// The places that nobody, or somebody else, had before, by whose they are and what the port is called: whoever was there before and
+    /// is not now has moved to the one that is the same.
+    pub(super) fn came_since(&self, old: &Wiring) -> BTreeMap<(ComponentId, PortName), Place> {
+        let new = self.receivers.iter().filter(|(port, id)| old.receivers.get(*port) != Some(*id));
+        new.map(|(port, id)| ((*id, port.port.clone()), Place { port: port.clone(), of: *id })).collect()
     }
 }
 

@@ -10,14 +10,13 @@ use super::{
     effect::Effect,
     end::EndState,
     fragment::Fragment,
-    frame::{Frame, LocalPort, Parcel},
+    frame::{Frame, LocalPort, Parcel, Place},
     outlet::{Item, Origin},
     peer::{Inbound, Peer},
     strategy::{Outcome, Strategy},
     tally::Loss,
-    wiring::local_port,
 };
-use crate::words::{NodeName, PortPath, Time};
+use crate::words::{NodeName, Time};
 
 /// How long to wait for a sign that a message arrived before it is sent again; doubles each time. The network below does not
 /// lose messages, so this is for a fragment that was not there yet, or whose inbox was full.
@@ -158,8 +157,9 @@ impl<M: Clone> Fragment<M> {
         parcels: Vec<Parcel<M>>,
     ) {
         let peer = self.peer(from);
-        let path = PortPath { node: self.me.clone(), component: port.0.clone(), port: port.1.clone() };
-        let Some(idx) = self.by_port.get(&path).copied() else { return };
+        // Another one of its name may be here still, or already.
+        let place = Place { port: port.on(&self.me), of: port.of };
+        let Some(idx) = self.outlet_of(&place) else { return };
         let waits = self.waits_for_another(idx, from);
         let Some(outlet) = self.outlets[idx].as_mut() else { return };
         let start = || Inbound { epoch, next: base, handed: base, is_dirty: true, left: None };
@@ -200,8 +200,7 @@ impl<M: Clone> Fragment<M> {
         (received, handed): (u64, u64),
         effects: &mut Vec<Effect<M>>,
     ) {
-        let path = PortPath { node: from.clone(), component: port.0.clone(), port: port.1.clone() };
-        let Some(idx) = self.outlet_of(&path) else { return };
+        let Some(idx) = self.outlet_of(&Place { port: port.on(from), of: port.of }) else { return };
         let Some(outlet) = self.outlets[idx].as_mut() else { return };
         if outlet.peer_epoch != by {
             return;
@@ -257,7 +256,7 @@ impl<M: Clone> Fragment<M> {
                 self.recall(strategy, now, idx, true, effects);
             }
             let Some(outlet) = self.outlets[idx].as_ref() else { continue };
-            let is_open = ports.get(&local_port(&outlet.port)).copied().unwrap_or(false);
+            let is_open = ports.get(&outlet.place.local()).copied().unwrap_or(false);
             self.set_state(idx, if is_open { EndState::Open } else { EndState::Closed });
             if !is_open {
                 self.recall(strategy, now, idx, false, effects);
@@ -282,7 +281,7 @@ impl<M: Clone> Fragment<M> {
                 to: outlet.peer_epoch,
                 base: outlet.first,
                 first: outlet.first + outlet.posted as u64,
-                port: local_port(&outlet.port),
+                port: outlet.place.local(),
                 parcels: parcels.collect(),
             };
             effects.push(Effect::Post { to: to.clone(), frame });
@@ -342,7 +341,7 @@ impl<M: Clone> Fragment<M> {
 
     fn say_hello(&mut self, peer: usize, now: Time, effects: &mut Vec<Effect<M>>) {
         let peer = &mut self.peers[peer];
-        let mut ports = self.wiring.receivers.keys().chain(self.leaving.keys());
+        let mut ports = self.wiring.receivers.keys().chain(self.leaving.keys().map(|place| &place.port));
         if !peer.is_up || !ports.any(|port| port.node == peer.name) {
             peer.hello_at = Time::NEVER;
             return;

@@ -6,7 +6,7 @@ use super::{
     carry::{Hand, refuse_answer},
     effect::{AskId, Effect, Wiring},
     end::{EndId, EndState, Ends},
-    frame::Frame,
+    frame::{Frame, Place},
     leaving::{Forwarded, Leaving},
     outlet::{Item, Origin, Outlet, Policy, Track},
     peer::Peer,
@@ -63,10 +63,10 @@ pub struct Fragment<M> {
     pub(super) free: Vec<usize>,
     /// The next outlet's numbers start here, so that none is used twice.
     pub(super) next_seq: u64,
-    /// The outlets whose receivers have moved away, by the port that these had.
-    pub(super) leaving: BTreeMap<PortPath, Leaving>,
+    /// The outlets whose receivers have moved away, by where they were.
+    pub(super) leaving: BTreeMap<Place, Leaving>,
     /// Ports of this node whose receivers have moved away, with what they had not handled: it is on its way to where they are.
-    pub(super) forwarded: BTreeMap<PortPath, Forwarded>,
+    pub(super) forwarded: BTreeMap<Place, Forwarded>,
     /// How many ports of this node have ever left, and whether one has since it was last looked at what is known of them.
     pub(super) n_left: u64,
     pub(super) has_left: bool,

@@ -2,11 +2,45 @@
 
 use std::sync::Arc;
 
-use super::strategy::{Outcome, Ticket};
-use crate::words::{ComponentName, PortName};
+use serde::{Deserialize, Serialize};
 
-/// A receiving port, on the node of the fragment that it is sent to or comes from.
-pub type LocalPort = (ComponentName, PortName);
+use super::strategy::{Outcome, Ticket};
+use crate::{
+    model::ComponentId,
+    words::{ComponentName, NodeName, PortName, PortPath},
+};
+
+/// A receiving port, on the node of the fragment that it is sent to or comes from. Whose it is belongs to it: a component may come to
+/// a node that has not yet heard that another one of its name has to go.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LocalPort {
+    /// Whose it is.
+    pub of: ComponentId,
+    /// What its component is called.
+    pub component: ComponentName,
+    /// What it is called.
+    pub port: PortName,
+}
+
+impl LocalPort {
+    /// Where it is, on its node.
+    pub fn on(&self, node: &NodeName) -> PortPath {
+        PortPath { node: node.clone(), component: self.component.clone(), port: self.port.clone() }
+    }
+}
+
+/// A receiving port, wherever it is, and whose.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub(super) port: PortPath,
+    pub(super) of: ComponentId,
+}
+
+impl Place {
+    pub(super) fn local(&self) -> LocalPort {
+        LocalPort { of: self.of, component: self.port.component.clone(), port: self.port.port.clone() }
+    }
+}
 
 /// A message on its way to another fragment.
 #[derive(Clone, Debug, PartialEq)]

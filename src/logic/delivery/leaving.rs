@@ -8,11 +8,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{effect::Effect, end::EndId, fragment::Fragment, frame::LocalPort, strategy::Strategy, wiring::local_port};
-use crate::{
-    model::ComponentId,
-    words::{NodeName, PortPath, Time},
+use super::{
+    effect::Effect,
+    end::EndId,
+    fragment::Fragment,
+    frame::{LocalPort, Place},
+    strategy::Strategy,
 };
+use crate::words::{NodeName, Time};
 
 /// How long to wait for the word of an old place. It comes within a round trip unless its node is cut off, dead or slow to adapt;
 /// most cuts, and restarts, are over by then. What was not confirmed until then is sent to the new place.
@@ -21,10 +24,8 @@ const SETTLED_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
 /// An outlet whose receiver has moved away.
 pub(super) struct Leaving {
     pub(super) outlet: usize,
-    /// Who moved.
-    id: ComponentId,
     /// Where to.
-    heir: PortPath,
+    heir: Place,
     /// The number of the first [`super::Frame::Hello`] after all that was sent.
     asked: u64,
     /// Then it is waited for no more.
@@ -39,9 +40,11 @@ pub(super) struct Forwarded {
 }
 
 impl<M: Clone> Fragment<M> {
-    /// The outlet of a port, also of one that leaves.
-    pub(super) fn outlet_of(&self, port: &PortPath) -> Option<usize> {
-        self.by_port.get(port).copied().or_else(|| self.leaving.get(port).map(|leaving| leaving.outlet))
+    /// The outlet of a receiver's port, also of one that leaves. Another receiver of its name has another one.
+    pub(super) fn outlet_of(&self, place: &Place) -> Option<usize> {
+        let is_its = |idx: &usize| self.outlets[*idx].as_ref().is_some_and(|outlet| outlet.place.of == place.of);
+        let known = self.by_port.get(&place.port).copied().filter(is_its);
+        known.or_else(|| self.leaving.get(place).map(|leaving| leaving.outlet))
     }
 
     /// Where messages for an end are put: into its own outlet, or the one that stands in for it.
@@ -56,7 +59,7 @@ impl<M: Clone> Fragment<M> {
     pub(super) fn giver(&self, mut end: EndId) -> EndId {
         let leaves = |end: EndId| {
             let outlet = self.outlets.get(end.index as usize)?.as_ref()?;
-            (outlet.is_leaving && outlet.generation == end.generation).then(|| self.leaving.get(&outlet.port))?
+            (outlet.is_leaving && outlet.generation == end.generation).then(|| self.leaving.get(&outlet.place))?
         };
         while let Some(heir) = leaves(end).and_then(|leaving| self.outlet_of(&leaving.heir)) {
             end = self.end_id(heir);
@@ -68,21 +71,15 @@ impl<M: Clone> Fragment<M> {
     pub(super) fn waits_for_another(&self, idx: usize, node: &NodeName) -> bool {
         let stand_in = self.outlets[idx].as_ref().and_then(|outlet| outlet.stand_in);
         let leaving = stand_in.and_then(|idx| self.outlets[idx].as_ref());
-        leaving.is_some_and(|leaving| leaving.port.node != *node)
+        leaving.is_some_and(|leaving| leaving.place.port.node != *node)
     }
 
     /// Whether it is worth waiting for the word of the node that a port has moved away from.
-    pub(super) fn can_leave(&mut self, now: Time, port: &PortPath, heir: &PortPath) -> bool {
-        let stands_in = |fragment: &Self, port| {
-            let outlet = fragment.outlets[*fragment.by_port.get(port)?].as_ref()?;
-            Some((outlet.stand_in.is_some(), outlet.peer_epoch != 0 && outlet.node.is_some()))
-        };
-        let (Some((has_stand_in, was_sent_to)), Some((false, _))) = (stands_in(self, port), stands_in(self, heir))
-        else {
-            return false;
-        };
-        let is_far = port.node != self.me;
-        is_far && (was_sent_to || has_stand_in) && self.patience_with(now, &port.node) > now
+    fn can_leave(&mut self, now: Time, idx: usize, heir: usize) -> bool {
+        let (Some(outlet), Some(heir)) = (&self.outlets[idx], &self.outlets[heir]) else { return false };
+        let Some(node) = outlet.node.clone() else { return false };
+        let has_some = outlet.peer_epoch != 0 || outlet.stand_in.is_some();
+        has_some && heir.stand_in.is_none() && self.patience_with(now, &node) > now
     }
 
     fn patience_with(&mut self, now: Time, node: &NodeName) -> Time {
@@ -93,40 +90,35 @@ impl<M: Clone> Fragment<M> {
         }
     }
 
-    /// The receiver of a port of another node has moved away.
+    /// The receiver of an outlet has moved away. False if it is not worth waiting for a word of where it was.
     pub(super) fn leave<S: Strategy<M> + ?Sized>(
         &mut self,
         strategy: &mut S,
         now: Time,
-        port: &PortPath,
-        heir: &PortPath,
+        (idx, place): (usize, &Place),
+        heir: &Place,
         effects: &mut Vec<Effect<M>>,
-    ) {
-        let (Some(idx), Some(heir_idx)) = (self.by_port.remove(port), self.by_port.get(heir).copied()) else { return };
+    ) -> bool {
+        let Some(heir_idx) = self.outlet_of(heir).filter(|heir| self.can_leave(now, idx, *heir)) else { return false };
         self.is_changed = true;
         self.recall(strategy, now, idx, true, effects);
-        let until = self.patience_with(now, &port.node);
-        let Some(outlet) = self.outlets[idx].as_mut() else { return };
+        let node = &place.port.node;
+        let until = self.patience_with(now, node);
+        let Some(outlet) = self.outlets[idx].as_mut() else { return true };
         (outlet.is_leaving, outlet.state, outlet.resend_at) = (true, super::EndState::Closed, Time::NEVER);
         self.stand_in(idx, heir_idx, effects);
-        let id = self.wiring.receivers.get(heir).copied().unwrap_or_default();
-        let peer = self.peer(&port.node);
+        let peer = self.peer(node);
         self.peers[peer].wants_hello = true;
         let asked = self.peers[peer].n_hellos + 1;
-        self.leaving.insert(port.clone(), Leaving { outlet: idx, id, heir: heir.clone(), asked, until });
+        self.leaving.insert(place.clone(), Leaving { outlet: idx, heir: heir.clone(), asked, until });
+        true
     }
 
-    /// A port that comes may be one that leaves. Its receiver may be back: then all is as it was. Otherwise what it leaves behind can
-    /// be told from what another one of its name is sent no more.
-    pub(super) fn returns(&mut self, port: &PortPath, effects: &mut Vec<Effect<M>>) -> bool {
-        let Some(leaving) = self.leaving.get(port) else { return false };
-        if self.wiring.receivers.get(port) != Some(&leaving.id) {
-            self.settle(port, effects);
-            return false;
-        }
-        let idx = leaving.outlet;
-        self.forget_stand_in(idx, &leaving.heir.clone());
-        self.leaving.remove(port);
+    /// A receiver that comes may be one that leaves, and is back: then all is as it was.
+    pub(super) fn returns(&mut self, place: &Place) -> bool {
+        let Some(Leaving { outlet: idx, .. }) = self.leaving.remove(place) else { return false };
+        self.forget_stand_in(idx);
+        let port = &place.port;
         let peer = self.peer(&port.node);
         let state = self.peers[peer].state_for_new_ends();
         if let Some(outlet) = self.outlets[idx].as_mut() {
@@ -139,25 +131,23 @@ impl<M: Clone> Fragment<M> {
         true
     }
 
-    /// Nobody stands in for the heir any more, unless it is another one.
-    fn forget_stand_in(&mut self, idx: usize, heir: &PortPath) {
-        let heir = self.outlet_of(heir).and_then(|heir| self.outlets[heir].as_mut());
-        if let Some(heir) = heir.filter(|heir| heir.stand_in == Some(idx)) {
-            heir.stand_in = None;
-        }
+    /// An outlet stands in for nobody any more.
+    fn forget_stand_in(&mut self, idx: usize) {
+        let heirs = self.outlets.iter_mut().flatten().filter(|outlet| outlet.stand_in == Some(idx));
+        heirs.for_each(|outlet| outlet.stand_in = None);
     }
 
     /// Who stood in for an outlet that goes stands in for its heir. Without one, it goes as well.
-    pub(super) fn inherit_stand_in(&mut self, idx: usize, heir: Option<&PortPath>, effects: &mut Vec<Effect<M>>) {
+    pub(super) fn inherit_stand_in(&mut self, idx: usize, heir: Option<&Place>, effects: &mut Vec<Effect<M>>) {
         let Some(stand_in) = self.outlets[idx].as_mut().and_then(|outlet| outlet.stand_in.take()) else { return };
-        let Some(port) = self.outlets[stand_in].as_ref().map(|outlet| outlet.port.clone()) else { return };
+        let Some(place) = self.outlets[stand_in].as_ref().map(|outlet| outlet.place.clone()) else { return };
         let Some(heir) = heir else {
-            self.leaving.remove(&port);
+            self.leaving.remove(&place);
             self.inherit_stand_in(stand_in, None, effects);
             self.hand_on(stand_in, None, effects);
             return;
         };
-        if let Some(leaving) = self.leaving.get_mut(&port) {
+        if let Some(leaving) = self.leaving.get_mut(&place) {
             leaving.heir = heir.clone();
         }
         if let Some(heir) = self.outlet_of(heir) {
@@ -175,22 +165,22 @@ impl<M: Clone> Fragment<M> {
         unsent.into_iter().for_each(|item| self.enqueue(end, item, effects));
     }
 
-    /// Enough is known of what a port that leaves was sent: the rest goes to its heir.
-    fn settle(&mut self, port: &PortPath, effects: &mut Vec<Effect<M>>) {
-        let Some(Leaving { outlet, heir, .. }) = self.leaving.remove(port) else { return };
+    /// Enough is known of what a receiver that leaves was sent: the rest goes to its heir.
+    fn settle(&mut self, place: &Place, effects: &mut Vec<Effect<M>>) {
+        let Some(Leaving { outlet, heir, .. }) = self.leaving.remove(place) else { return };
         self.is_changed = true;
-        self.forget_stand_in(outlet, &heir);
+        self.forget_stand_in(outlet);
         self.inherit_stand_in(outlet, Some(&heir), effects);
         self.hand_on(outlet, Some(&heir), effects);
     }
 
-    fn settle_where(&mut self, is_over: impl Fn(&Self, &PortPath, &Leaving) -> bool, effects: &mut Vec<Effect<M>>) {
+    fn settle_where(&mut self, is_over: impl Fn(&Self, &Place, &Leaving) -> bool, effects: &mut Vec<Effect<M>>) {
         if self.leaving.is_empty() {
             return;
         }
-        let over = self.leaving.iter().filter(|(port, leaving)| is_over(self, port, leaving));
-        for port in over.map(|(port, _)| port.clone()).collect::<Vec<_>>() {
-            self.settle(&port, effects);
+        let over = self.leaving.iter().filter(|(place, leaving)| is_over(self, place, leaving));
+        for place in over.map(|(place, _)| place.clone()).collect::<Vec<_>>() {
+            self.settle(&place, effects);
         }
     }
 
@@ -202,17 +192,17 @@ impl<M: Clone> Fragment<M> {
         ports: &BTreeMap<&LocalPort, bool>,
         effects: &mut Vec<Effect<M>>,
     ) {
-        let is_over = |fragment: &Self, port: &PortPath, leaving: &Leaving| {
+        let is_over = |fragment: &Self, place: &Place, leaving: &Leaving| {
             let known = fragment.outlets[leaving.outlet].as_ref().map_or(0, |outlet| outlet.peer_epoch);
-            let has_said = known == by && leaving.asked <= heard && !ports.contains_key(&local_port(port));
-            port.node == *from && (known < by || has_said)
+            let has_said = known == by && leaving.asked <= heard && !ports.contains_key(&place.local());
+            place.port.node == *from && (known < by || has_said)
         };
         self.settle_where(is_over, effects);
     }
 
     /// A node is given up.
     pub(super) fn settle_without(&mut self, node: &NodeName, effects: &mut Vec<Effect<M>>) {
-        self.settle_where(|_, port, _| port.node == *node, effects);
+        self.settle_where(|_, place, _| place.port.node == *node, effects);
     }
 
     pub(super) fn tick_leaving(&mut self, now: Time, effects: &mut Vec<Effect<M>>) {
@@ -221,8 +211,8 @@ impl<M: Clone> Fragment<M> {
 
     /// What a port of this node had has been given to the outlet of where its receiver is now. However long that takes to be ready: who
     /// learns of the move late comes after what was said early.
-    pub(super) fn forward(&mut self, port: &PortPath, (to, below): (EndId, u64)) {
-        self.forwarded.insert(port.clone(), Forwarded { to, below });
+    pub(super) fn forward(&mut self, place: Place, (to, below): (EndId, u64)) {
+        self.forwarded.insert(place, Forwarded { to, below });
     }
 
     /// Tells senders of ports that are gone with all that they had.
@@ -243,8 +233,8 @@ impl<M: Clone> Fragment<M> {
 
     /// No receiver of this node hangs on the channel any more. Who sends hears how far each got.
     pub fn shut(&mut self) {
-        for port in self.by_port.keys().filter(|port| port.node == self.me) {
-            self.peers.iter_mut().for_each(|peer| peer.forget_unhanded(port));
+        for outlet in self.outlets.iter().flatten().filter(|outlet| outlet.node.is_none()) {
+            self.peers.iter_mut().for_each(|peer| peer.forget_unhanded(&outlet.place));
         }
         self.by_port.retain(|port, _| port.node != self.me);
         self.tell_senders();

@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 
 use super::{
     end::{EndState, stable_hash},
+    frame::Place,
     strategy::{SourceId, Ticket},
 };
-use crate::words::{NodeName, PortPath, Time};
+use crate::words::{NodeName, Time};
 
 /// What happens to a message when what is kept for its receiver has reached the bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,7 +78,8 @@ pub(super) struct Item<M> {
 /// The messages on their way to an end. For an end on another node, the first `posted` ones have been sent there.
 #[derive(Debug)]
 pub(super) struct Outlet<M> {
-    pub(super) port: PortPath,
+    /// Where its receiver is, and who: the default identity as long as a receiver of this node is not known from the wiring.
+    pub(super) place: Place,
     pub(super) rank: u64,
     pub(super) generation: u32,
     /// The node of the end; `None` for this one.
@@ -113,10 +115,10 @@ pub(super) struct Outlet<M> {
 }
 
 impl<M> Outlet<M> {
-    pub(super) fn new(port: PortPath, generation: u32, node: Option<NodeName>, first: u64) -> Self {
-        let rank = stable_hash(port.to_string().as_bytes());
+    pub(super) fn new(place: Place, generation: u32, node: Option<NodeName>, first: u64) -> Self {
+        let rank = stable_hash(place.port.to_string().as_bytes());
         Outlet {
-            port,
+            place,
             rank,
             generation,
             node,
@@ -229,10 +231,11 @@ impl Origin {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ComponentId;
 
     #[test]
     fn room_for_what_waited_is_given_back_when_it_has_gone() {
-        let mut outlet = Outlet::new("n.c.in".parse().unwrap(), 0, None, 0);
+        let mut outlet = Outlet::new(Place { port: "n.c.in".parse().unwrap(), of: ComponentId(1) }, 0, None, 0);
         let item = |n: u64| Item {
             message: Some(n),
             stamp: Time::default(),

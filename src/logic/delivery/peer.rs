@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{end::EndState, frame::LocalPort, wiring::local_port};
-use crate::words::{NodeName, PortPath, Time};
+use super::{
+    end::EndState,
+    frame::{LocalPort, Place},
+};
+use crate::words::{NodeName, Time};
 
 /// Of receivers that are not here any more it is known how far each got, so that whoever has not heard it yet (since its node was cut
 /// off, or learns of a move late) still does: for so many, the last that left. As many leave at once when a node is cleared of a
@@ -75,8 +78,8 @@ impl Peer {
     }
 
     /// A port of this node was given all of the peer's messages up to `seq`.
-    pub(super) fn handed(&mut self, epoch: u64, port: &PortPath, seq: u64) {
-        if let Some(inbound) = self.inbound.get_mut(&local_port(port)).filter(|inbound| inbound.epoch == epoch) {
+    pub(super) fn handed(&mut self, epoch: u64, place: &Place, seq: u64) {
+        if let Some(inbound) = self.inbound.get_mut(&place.local()).filter(|inbound| inbound.epoch == epoch) {
             inbound.handed = inbound.handed.max(seq + 1);
             inbound.is_dirty = true;
         }
@@ -93,17 +96,17 @@ impl Peer {
     }
 
     /// What a port of this node had and was not given is gone with it.
-    pub(super) fn forget_unhanded(&mut self, port: &PortPath) {
-        if let Some(inbound) = self.inbound.get_mut(&local_port(port)) {
+    pub(super) fn forget_unhanded(&mut self, place: &Place) {
+        if let Some(inbound) = self.inbound.get_mut(&place.local()) {
             inbound.next = inbound.handed;
             inbound.is_dirty = true;
         }
     }
 
     /// The receiver of a port of this node has left, as the `n_left`th.
-    pub(super) fn left(&mut self, port: &PortPath, n_left: u64) {
-        self.forget_unhanded(port);
-        if let Some(inbound) = self.inbound.get_mut(&local_port(port)) {
+    pub(super) fn left(&mut self, place: &Place, n_left: u64) {
+        self.forget_unhanded(place);
+        if let Some(inbound) = self.inbound.get_mut(&place.local()) {
             inbound.left = Some(n_left);
         }
     }

@@ -10,12 +10,15 @@ use super::{
     effect::{Effect, Wiring},
     end::{End, EndId, EndState, Ends},
     fragment::Fragment,
-    frame::LocalPort,
+    frame::{LocalPort, Place},
     outlet::{Item, Origin, Outlet},
     strategy::{Outcome, SourceId, Strategy, Ticket},
     tally::Loss,
 };
-use crate::words::{NodeName, PortPath, Time};
+use crate::{
+    model::ComponentId,
+    words::{NodeName, PortPath, Time},
+};
 
 impl<M: Clone> Fragment<M> {
     /// The receiver of a port of this node is started (or not any more).
@@ -29,7 +32,7 @@ impl<M: Clone> Fragment<M> {
     ) {
         let idx = match self.by_port.get(port) {
             Some(idx) => *idx,
-            None => self.add_outlet(port.clone()),
+            None => self.add_outlet(Place { port: port.clone(), of: ComponentId::default() }),
         };
         self.set_state(idx, if is_open { EndState::Open } else { EndState::Closed });
         if !is_open {
@@ -47,27 +50,27 @@ impl<M: Clone> Fragment<M> {
         wiring: Wiring,
         effects: &mut Vec<Effect<M>>,
     ) {
-        let removed: Vec<PortPath> =
-            self.by_port.keys().filter(|port| !wiring.receivers.contains_key(*port)).cloned().collect();
-        let added: Vec<PortPath> =
-            wiring.receivers.keys().filter(|port| !self.by_port.contains_key(*port)).cloned().collect();
+        self.recognize(&wiring);
+        let removed = self.take_out(&wiring);
+        let added = wiring.receivers.iter().filter(|(port, _)| !self.by_port.contains_key(*port));
+        let added: Vec<Place> = added.map(|(port, id)| Place { port: port.clone(), of: *id }).collect();
         let new_senders = wiring.senders.difference(&self.wiring.senders).filter(|node| **node != self.me);
         let new_senders: Vec<NodeName> = new_senders.cloned().collect();
         let old = mem::replace(&mut self.wiring, wiring);
-        for port in &added {
-            if !self.returns(port, effects) {
-                self.add_outlet(port.clone());
+        for place in &added {
+            if !self.returns(place) {
+                self.add_outlet(place.clone());
             }
         }
         let heirs = if removed.is_empty() { BTreeMap::new() } else { self.wiring.came_since(&old) };
-        for port in removed {
-            let heir = old.receivers.get(&port).and_then(|id| heirs.get(&(*id, port.port.clone()))).cloned();
-            match &heir {
-                Some(heir) if self.can_leave(now, &port, heir) => self.leave(strategy, now, &port, heir, effects),
-                heir => self.remove_outlet(strategy, now, &port, heir.as_ref(), effects),
+        for (place, idx) in removed {
+            let heir = heirs.get(&(place.of, place.port.port.clone()));
+            if !heir.is_some_and(|heir| self.leave(strategy, now, (idx, &place), heir, effects)) {
+                self.remove_outlet(strategy, now, (idx, place), heir, effects);
             }
         }
-        let nodes: BTreeSet<&NodeName> = added.iter().map(|port| &port.node).filter(|node| **node != self.me).collect();
+        let nodes = added.iter().map(|place| &place.port.node).filter(|node| **node != self.me);
+        let nodes: BTreeSet<&NodeName> = nodes.collect();
         self.greet(now, nodes.into_iter(), effects);
         for node in &new_senders {
             let idx = self.peer(node);
@@ -77,10 +80,32 @@ impl<M: Clone> Fragment<M> {
         self.plan_to_wake(now, effects);
     }
 
-    pub(super) fn add_outlet(&mut self, port: PortPath) -> usize {
+    /// Ports of this node that were opened before anybody said whose they are.
+    fn recognize(&mut self, wiring: &Wiring) {
+        for outlet in self.outlets.iter_mut().flatten().filter(|outlet| outlet.place.of == ComponentId::default()) {
+            outlet.place.of = wiring.receivers.get(&outlet.place.port).copied().unwrap_or_default();
+        }
+    }
+
+    /// Takes out whom a wiring does not have, or has somebody else in place of.
+    fn take_out(&mut self, wiring: &Wiring) -> Vec<(Place, usize)> {
+        let (outlets, mut out) = (&self.outlets, Vec::new());
+        self.by_port.retain(|port, idx| {
+            let Some(outlet) = &outlets[*idx] else { return false };
+            let stays = wiring.receivers.get(port) == Some(&outlet.place.of);
+            if !stays {
+                out.push((outlet.place.clone(), *idx));
+            }
+            stays
+        });
+        out
+    }
+
+    fn add_outlet(&mut self, place: Place) -> usize {
         self.generations += 1;
+        let port = place.port.clone();
         let node = (port.node != self.me).then(|| port.node.clone());
-        let mut outlet = Outlet::new(port.clone(), self.generations, node, self.next_seq);
+        let mut outlet = Outlet::new(place, self.generations, node, self.next_seq);
         if let Some(node) = &outlet.node {
             let peer = self.peer(node);
             outlet.state = self.peers[peer].state_for_new_ends();
@@ -99,11 +124,10 @@ impl<M: Clone> Fragment<M> {
         &mut self,
         strategy: &mut S,
         now: Time,
-        port: &PortPath,
-        heir: Option<&PortPath>,
+        (idx, place): (usize, Place),
+        heir: Option<&Place>,
         effects: &mut Vec<Effect<M>>,
     ) {
-        let Some(idx) = self.by_port.remove(port) else { return };
         self.is_changed = true;
         self.return_followed(idx, effects);
         self.recall(strategy, now, idx, true, effects);
@@ -111,12 +135,12 @@ impl<M: Clone> Fragment<M> {
         let is_here = outlet.node.is_none();
         if is_here {
             (self.n_left, self.has_left) = (self.n_left + 1, true);
-            self.peers.iter_mut().for_each(|peer| peer.left(port, self.n_left));
+            self.peers.iter_mut().for_each(|peer| peer.left(&place, self.n_left));
         }
         self.inherit_stand_in(idx, heir, effects);
         let forwarded = self.hand_on(idx, heir, effects);
         if let (true, Some(forwarded)) = (is_here, forwarded) {
-            self.forward(port, forwarded);
+            self.forward(place, forwarded);
         }
         self.weigh_wait(now);
     }
@@ -125,7 +149,7 @@ impl<M: Clone> Fragment<M> {
     pub(super) fn hand_on(
         &mut self,
         idx: usize,
-        heir: Option<&PortPath>,
+        heir: Option<&Place>,
         effects: &mut Vec<Effect<M>>,
     ) -> Option<(EndId, u64)> {
         let former = self.end_id(idx);
@@ -195,7 +219,7 @@ impl<M: Clone> Fragment<M> {
             let outlet = self.outlets[*idx].as_ref()?;
             Some(End {
                 id: self.taker(*idx),
-                port: outlet.port.clone(),
+                port: outlet.place.port.clone(),
                 local: outlet.node.is_none(),
                 state: outlet.state,
                 rank: outlet.rank,
@@ -264,16 +288,13 @@ impl<M: Clone> Fragment<M> {
 
     /// The ports of this node, and whether they take messages of another one.
     pub(super) fn own_ports(&self, of: &NodeName) -> Arc<[(LocalPort, bool)]> {
-        let here = self.by_port.iter().filter(|(port, _)| port.node == self.me).filter_map(|(port, idx)| {
-            let is_open = self.outlets[*idx].as_ref()?.state == EndState::Open;
-            Some((local_port(port), is_open && !self.waits_for_another(*idx, of)))
+        let here = self.by_port.iter().filter(|(port, _)| port.node == self.me).filter_map(|(_, idx)| {
+            let outlet = self.outlets[*idx].as_ref()?;
+            let is_open = outlet.state == EndState::Open && !self.waits_for_another(*idx, of);
+            Some((outlet.place.local(), is_open))
         });
         // Who has left, but for what is on its way to it.
-        let leaving = self.forwarded.keys().filter(|port| !self.by_port.contains_key(*port));
-        here.chain(leaving.map(|port| (local_port(port), false))).collect()
+        let leaving = self.forwarded.keys().filter(|place| self.outlet_of(place).is_none());
+        here.chain(leaving.map(|place| (place.local(), false))).collect()
     }
-}
-
-pub(super) fn local_port(port: &PortPath) -> LocalPort {
-    (port.component.clone(), port.port.clone())
 }

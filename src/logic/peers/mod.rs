@@ -26,7 +26,7 @@ pub use watch::Doubt;
 use crate::words::Time;
 
 /// The wire protocol. Two nodes of different protocols refuse each other with the reason; raise it when frames change.
-pub const PROTOCOL: u16 = 3;
+pub const PROTOCOL: u16 = 4;
 
 /// Strangers remembered so that each is told of once; beyond it the memory starts afresh, and somebody may be told of again.
 const REFUSED_MAX: usize = 1024;

@@ -13,6 +13,7 @@ use crate::{
         codec::{self, CodecError},
     },
     logic::delivery::{Frame, LocalPort, Outcome, Parcel, Ticket},
+    model::ComponentId,
     runtime::instance::{Form, Message, Wire},
     words::{ChannelName, ComponentName, Name, NodeName, PortName},
 };
@@ -315,7 +316,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<Frame<Message>>, CodecError> {
 
 /// A frame of each kind as bytes, for tests that have no network.
 pub(super) fn samples() -> Vec<Vec<u8>> {
-    let port = (ComponentName::from(sample_name()), PortName::from(sample_name()));
+    let port = sample_port();
     let kind = WireKind { type_name: "u64".into(), schema: 0, form: Form::Value };
     let parcel = |kind| WireParcel { kind, follow: None, body: Bytes::from_static(b"7") };
     let frames = [
@@ -336,8 +337,9 @@ pub(super) fn samples() -> Vec<Vec<u8>> {
     frames.iter().flat_map(codec::encode).collect()
 }
 
-fn sample_name() -> Name {
-    Name::parse("a").expect("a good name")
+fn sample_port() -> LocalPort {
+    let name = Name::parse("a").expect("a good name");
+    LocalPort { of: ComponentId::default(), component: ComponentName::from(name.clone()), port: PortName::from(name) }
 }
 
 fn unpack(frame: WireFrame) -> Option<Frame<Message>> {
@@ -378,7 +380,7 @@ mod tests {
     use super::*;
 
     fn messages_from(base: u64, first: u64, n_parcels: usize) -> Vec<u8> {
-        let port = (ComponentName::from(sample_name()), PortName::from(sample_name()));
+        let port = sample_port();
         let parcels = (0..n_parcels).map(|_| WireParcel { kind: None, follow: None, body: Bytes::new() }).collect();
         codec::encode(&WireFrame::Deliver { epoch: 1, to: 0, base, first, port, kinds: Vec::new(), parcels }).unwrap()
     }

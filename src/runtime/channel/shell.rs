@@ -430,10 +430,8 @@ impl<C: ChannelType> Shell<C> {
         let Some(network) = &self.network else { return };
         let receivers = &self.wiring.receivers;
         let has_messages = matches!(frame, Frame::Deliver { .. });
-        let posted = network.post(to, frame, |(component, port)| {
-            let path = PortPath { node: to.clone(), component: component.clone(), port: port.clone() };
-            receivers.get(&path).map_or(0, |receiving| receiving.schema)
-        });
+        let posted =
+            network.post(to, frame, |port| receivers.get(&port.on(to)).map_or(0, |receiving| receiving.schema));
         self.fragment.count_unsendable(posted.n_unsendable);
         if posted.is_congested {
             self.fragment.congested(now, to, has_messages, &mut self.effects);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     strategies::Everyone,
-    world::{World, born, name, policy, port},
+    world::{Receiver, World, born, name, policy, port},
 };
 use crate::{
     logic::delivery::{Effect, Fragment, Overflow, Policy, Sample, SourceId, Wiring, peer},
@@ -42,6 +42,30 @@ fn nobody_is_given_what_was_kept_for_another_of_its_name() {
     world.rewire_one(0, &Wiring { receivers, ..world.nodes[0].fragment.wiring().clone() });
     let counters = world.nodes[0].fragment.counters();
     assert_eq!((counters.kept, counters.lost), (0, 4));
+}
+
+/// As it was shown by a world of nodes: its new node was slow, and still had another one of its name.
+#[test]
+fn nobody_is_given_what_is_meant_for_who_comes_in_its_place() {
+    let mut world = World::new(&[0, 1, 1], policy(10, Overflow::Wait), || Everyone);
+    world.settle();
+    // One of the third node moves to the second, where another one of its name has to go.
+    let moved = born(&port(2, 0));
+    let wiring = Wiring { receivers: [(port(1, 0), moved)].into(), ..world.nodes[0].fragment.wiring().clone() };
+    world.rewire_one(0, &wiring);
+    world.settle_frames();
+    (0..2).for_each(|_| world.send(0));
+    world.settle_frames();
+    world.advance(Duration::from_secs(9));
+    world.settle_frames();
+    let former = world.nodes[1].receivers.insert(port(1, 0), Receiver::new(false)).unwrap();
+    assert_eq!(former.given, Vec::<u64>::new());
+    world.set_started(1, 0, false);
+    world.rewire_one(1, &wiring);
+    world.rewire_one(2, &wiring);
+    world.set_started(1, 0, true);
+    world.settle();
+    assert_eq!(world.nodes[1].receivers[&port(1, 0)].given.len(), 2);
 }
 
 #[test]
@@ -129,7 +153,8 @@ fn receivers_of_ever_new_names_leave_little_behind() {
         world.settle_frames();
         assert_eq!(world.nodes[0].receivers.values().next().unwrap().given.len(), 1);
     }
-    let kept: Vec<String> = world.nodes[0].fragment.peers[0].inbound.keys().map(|(name, _)| name.to_string()).collect();
+    let kept: Vec<String> =
+        world.nodes[0].fragment.peers[0].inbound.keys().map(|port| port.component.to_string()).collect();
     assert_eq!(kept.len(), peer::LEFT_MAX + 1);
     let (first, last) = (49, peer::LEFT_MAX + 49);
     assert!((first..=last).all(|component| kept.contains(&format!("c{component}"))), "the latest are kept: {kept:?}");

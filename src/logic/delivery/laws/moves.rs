@@ -1,5 +1,6 @@
-//! A receiver wanders from node to node. Each node learns of it in its own time, and the new one starts it when the old one has given
-//! it up; whatever is under way meanwhile, it hears everything once and in the order of each sender.
+//! A receiver wanders from node to node, or two of one name do, which change places when they meet. Each node learns of it in its own
+//! time, and the new one starts it when the old one has given it up; whatever is under way meanwhile, it hears everything once and in
+//! the order of each sender.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -16,45 +17,67 @@ use super::{
 };
 use crate::{logic::delivery::*, words::PortPath};
 
-/// A world with one receiver that wanders.
+/// A world with receivers that wander.
 struct Wandering {
     world: World<Everyone>,
-    /// Where it is wanted, and where each node knows it to be.
-    wanted: usize,
-    known: [usize; N_NODES],
+    /// Where each is wanted, and where each node knows them to be.
+    wanted: Places,
+    known: [Places; N_NODES],
     /// The nodes that send.
     senders: Vec<usize>,
-    /// It moves again only when all is settled after its last move.
+    /// They move again only when all is settled after the last move.
     is_patient: bool,
-    heard: Vec<u64>,
+    /// What each has heard.
+    heard: Vec<Vec<u64>>,
 }
+
+/// The node of each receiver.
+type Places = Vec<usize>;
 
 impl Wandering {
     fn new(senders: &[usize]) -> Wandering {
-        let world = World::new(&[1, 0, 0], policy(1000, Overflow::Wait), || Everyone);
-        let senders = senders.to_vec();
-        let mut wandering =
-            Wandering { world, wanted: 0, known: [0; N_NODES], senders, is_patient: false, heard: Vec::new() };
+        Wandering::of(1, senders)
+    }
+
+    /// So many, each on the node of its number.
+    fn of(n: usize, senders: &[usize]) -> Wandering {
+        let n_receivers: Vec<usize> = (0..N_NODES).map(|node| usize::from(node < n)).collect();
+        let world = World::new(&n_receivers, policy(1000, Overflow::Wait), || Everyone);
+        let (senders, wanted): (_, Places) = (senders.to_vec(), (0..n).collect());
+        let (known, heard) = (std::array::from_fn(|_| wanted.clone()), vec![Vec::new(); n]);
+        let mut wandering = Wandering { world, wanted, known, senders, is_patient: false, heard };
         for node in 0..N_NODES {
-            let wiring = wandering.wiring(0);
+            let wiring = wandering.wiring(node);
             wandering.world.rewire_one(node, &wiring);
         }
         wandering.world.settle_frames();
         wandering
     }
 
-    /// A node takes up where the receiver is wanted now.
+    /// The first one is wanted on a node. The other, if it is there, is wanted where the first one was.
+    fn want(&mut self, to: usize) {
+        let from = std::mem::replace(&mut self.wanted[0], to);
+        self.wanted[1..].iter_mut().filter(|place| **place == to).for_each(|place| *place = from);
+    }
+
+    /// Who runs on a node, as far as that knows.
+    fn who(&self, node: usize) -> Option<usize> {
+        self.known[node].iter().position(|place| *place == node)
+    }
+
+    /// A node takes up where the receivers are wanted now.
     fn learn(&mut self, node: usize) {
-        let (place, former) = (self.wanted, std::mem::replace(&mut self.known[node], self.wanted));
-        if former == place {
+        let former = self.who(node);
+        if self.known[node] == self.wanted {
             return;
         }
-        let wiring = self.wiring(place);
-        if former == node {
+        self.known[node] = self.wanted.clone();
+        let (now_here, wiring) = (self.who(node), self.wiring(node));
+        if former.is_some() && former != now_here {
             self.give_up(node);
         }
         self.world.with(node, |it, now| {
-            if place == node {
+            if now_here.is_some() && former != now_here {
                 it.receivers.insert(port(node, 0), Receiver::new(false));
                 it.fragment.set_open(&mut it.strategy, now, &port(node, 0), false, &mut it.effects);
             }
@@ -63,13 +86,14 @@ impl Wandering {
         self.start();
     }
 
-    /// Who is on the channel while the receiver is at a place.
-    fn wiring(&self, place: usize) -> Wiring {
+    /// Who is on the channel, as far as a node knows.
+    fn wiring(&self, node: usize) -> Wiring {
         let senders = self.senders.iter().map(|node| name(*node)).collect();
-        Wiring { receivers: [(port(place, 0), born(&port(0, 0)))].into(), senders }
+        let receivers = self.known[node].iter().enumerate().map(|(who, place)| (port(*place, 0), born(&port(who, 0))));
+        Wiring { receivers: receivers.collect(), senders }
     }
 
-    /// It stops on a node. What it had not handled goes back to the channel.
+    /// Who is on a node stops. What it had not handled goes back to the channel.
     fn give_up(&mut self, node: usize) {
         self.world.with(node, |it, now| {
             it.fragment.set_open(&mut it.strategy, now, &port(node, 0), false, &mut it.effects);
@@ -80,23 +104,30 @@ impl Wandering {
         });
     }
 
-    /// It starts on the node that has it, if it has stopped on all others.
+    /// Each starts on the node that has it, if it has stopped on all others.
     fn start(&mut self) {
-        let has = |world: &World<Everyone>, node: usize| {
-            world.nodes[node].receivers.get(&port(node, 0)).map(|receiver| receiver.is_started)
-        };
-        if (0..N_NODES).any(|node| has(&self.world, node) == Some(true)) {
-            return;
-        }
-        if let Some(node) = (0..N_NODES).find(|node| has(&self.world, *node).is_some()) {
-            self.world.set_started(node, 0, true);
+        for who in 0..self.wanted.len() {
+            let has = |wandering: &Wandering, node: usize| {
+                let receiver = wandering.world.nodes[node].receivers.get(&port(node, 0));
+                receiver.filter(|_| wandering.who(node) == Some(who)).map(|receiver| receiver.is_started)
+            };
+            if (0..N_NODES).any(|node| has(self, node) == Some(true)) {
+                continue;
+            }
+            if let Some(node) = (0..N_NODES).find(|node| has(self, *node).is_some()) {
+                self.world.set_started(node, 0, true);
+            }
         }
     }
 
-    /// It handles what it was given.
+    /// Each handles what it was given.
     fn work(&mut self) {
-        for receiver in self.world.nodes.iter_mut().flat_map(|node| node.receivers.values_mut()) {
-            self.heard.append(&mut receiver.given);
+        for node in 0..N_NODES {
+            let receiver = self.world.nodes[node].receivers.get_mut(&port(node, 0));
+            let given = receiver.map(|receiver| std::mem::take(&mut receiver.given)).unwrap_or_default();
+            if let Some(who) = self.who(node) {
+                self.heard[who].extend(given);
+            }
         }
     }
 
@@ -119,17 +150,25 @@ impl Wandering {
         }
     }
 
-    /// The messages that were not heard, and those that were heard more than once.
+    /// The messages that were not heard by somebody, and those that were heard more than once.
     fn missing_and_doubled(&self) -> (Vec<u64>, Vec<u64>) {
-        let mut heard: BTreeMap<u64, usize> = BTreeMap::new();
-        self.heard.iter().for_each(|message| *heard.entry(*message & 0xffff_ffff).or_default() += 1);
-        let missing = (1..=self.world.n_sent).filter(|number| !heard.contains_key(number)).collect();
-        (missing, heard.into_iter().filter(|(_, n)| *n > 1).map(|(number, _)| number).collect())
+        let (mut missing, mut doubled) = (Vec::new(), Vec::new());
+        for its in &self.heard {
+            let mut heard: BTreeMap<u64, usize> = BTreeMap::new();
+            its.iter().for_each(|message| *heard.entry(*message & 0xffff_ffff).or_default() += 1);
+            missing.extend((1..=self.world.n_sent).filter(|number| !heard.contains_key(number)));
+            doubled.extend(heard.into_iter().filter(|(_, n)| *n > 1).map(|(number, _)| number));
+        }
+        (missing, doubled)
+    }
+
+    fn is_in_order(&self) -> bool {
+        self.heard.iter().all(|its| in_order_of_each_sender(its))
     }
 
     fn is_settled(&self) -> bool {
         let fragments = self.world.nodes.iter().map(|node| &node.fragment);
-        self.known == [self.wanted; N_NODES]
+        self.known.iter().all(|known| *known == self.wanted)
             && fragments.into_iter().all(|it| it.leaving.is_empty() && it.forwarded.is_empty())
     }
 
@@ -137,7 +176,7 @@ impl Wandering {
         for step in steps {
             match *step {
                 Step::Send(idx) => self.world.send(self.senders[idx % self.senders.len()]),
-                Step::Move(to) if !self.is_patient || self.is_settled() => self.wanted = to,
+                Step::Move(to) if !self.is_patient || self.is_settled() => self.want(to),
                 Step::Move(_) => {}
                 Step::Learn(node) => self.learn(node),
                 Step::Carry(from, to, lane) => drop(self.world.carry_lane(from, to, lane)),
@@ -193,8 +232,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn who_moves_again_and_again_hears_everything_once(steps in steps(), senders in senders()) {
-        let mut wandering = Wandering::new(&senders);
+    fn who_moves_again_and_again_hears_everything_once(steps in steps(), senders in senders(), n in 1..3usize) {
+        let mut wandering = Wandering::of(n, &senders);
         wandering.live(&steps);
         wandering.settle();
         prop_assert_eq!(wandering.missing_and_doubled(), (vec![], vec![]));
@@ -202,12 +241,12 @@ proptest! {
     }
 
     #[test]
-    fn who_moves_hears_everything_once_and_in_order(steps in steps(), senders in senders()) {
-        let mut wandering = Wandering { is_patient: true, ..Wandering::new(&senders) };
+    fn who_moves_hears_everything_once_and_in_order(steps in steps(), senders in senders(), n in 1..3usize) {
+        let mut wandering = Wandering { is_patient: true, ..Wandering::of(n, &senders) };
         wandering.live(&steps);
         wandering.settle();
         prop_assert_eq!(wandering.missing_and_doubled(), (vec![], vec![]));
-        prop_assert!(in_order_of_each_sender(&wandering.heard), "{:?}", wandering.heard);
+        prop_assert!(wandering.is_in_order(), "{:?}", wandering.heard);
         prop_assert!(wandering.is_settled());
     }
 }
@@ -222,12 +261,12 @@ fn what_a_sender_has_no_word_of_when_its_receiver_moves_is_given_once() {
     wandering.world.send(1);
     // It arrives and is handed over, but not handled; and of that its sender hears nothing yet.
     wandering.world.carry(1, 0);
-    wandering.wanted = 2;
+    wandering.want(2);
     wandering.learn(1);
     wandering.learn(2);
     wandering.learn(0);
     wandering.settle();
-    assert_eq!(wandering.heard.len(), 2, "{:?}", wandering.heard);
+    assert_eq!(wandering.heard[0].len(), 2, "{:?}", wandering.heard);
 }
 
 /// As it was shown by a world of nodes: the new place could not start it for long, and meanwhile said more to the old one.
@@ -236,7 +275,7 @@ fn what_an_old_place_forwards_comes_first_however_late_the_new_one_is_ready() {
     let mut wandering = Wandering::new(&[2]);
     wandering.world.send(2);
     wandering.world.settle_frames();
-    wandering.wanted = 2;
+    wandering.want(2);
     wandering.learn(0);
     wandering.world.settle_frames();
     wandering.world.send(2);
@@ -246,7 +285,7 @@ fn what_an_old_place_forwards_comes_first_however_late_the_new_one_is_ready() {
     });
     wandering.settle();
     assert_eq!(wandering.missing_and_doubled(), (vec![], vec![]));
-    assert!(in_order_of_each_sender(&wandering.heard), "{:?}", wandering.heard);
+    assert!(wandering.is_in_order(), "{:?}", wandering.heard);
 }
 
 /// A sender waits for the old place no longer than its bound, and says so to nobody twice.
@@ -255,7 +294,7 @@ fn an_old_place_that_says_nothing_is_not_waited_for_for_ever() {
     let mut wandering = Wandering::new(&[1]);
     wandering.world.send(1);
     wandering.world.settle_frames();
-    wandering.wanted = 2;
+    wandering.want(2);
     // The old place dies with its word.
     wandering.give_up(0);
     wandering.learn(2);
@@ -283,17 +322,17 @@ fn an_answer_to_a_former_life_is_not_taken_for_one_to_this_life() {
     wandering.world.nodes[1].fragment = Fragment::new(name(1), 1_000_000, policy(1000, Overflow::Wait));
     wandering.world.mend(0, 1);
     wandering.world.mend(1, 2);
-    let wiring = wandering.wiring(0);
+    let wiring = wandering.wiring(1);
     wandering.world.rewire_one(1, &wiring);
     // The old place has told its state, since it had been asked before; it has not heard the question of this life.
     while wandering.world.carry(0, 1) {}
     (0..2).for_each(|_| wandering.world.send(1));
     // It leaves for another node, and is back before it got there; what it was sent comes only now.
-    wandering.wanted = 2;
+    wandering.want(2);
     wandering.learn(0);
     wandering.learn(1);
     while wandering.world.carry(0, 1) {}
-    wandering.wanted = 0;
+    wandering.want(0);
     wandering.learn(0);
     while wandering.world.carry(1, 0) {}
     wandering.settle();
@@ -306,7 +345,7 @@ fn ports_keep_their_outlets_apart() {
     let mut wandering = Wandering::new(&[1]);
     wandering.world.send(1);
     wandering.world.settle_frames();
-    wandering.wanted = 2;
+    wandering.want(2);
     wandering.learn(1);
     let fragment = &wandering.world.nodes[1].fragment;
     let path: PortPath = port(2, 0);
