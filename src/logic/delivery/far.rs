@@ -4,7 +4,7 @@
 //! before its receiver is there. So the sender's fragment keeps every message until the receiver was given it, and sends again
 //! what the other side does not have.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     effect::Effect,
@@ -20,10 +20,10 @@ use crate::words::{NodeName, Time};
 
 /// How long to wait for a sign that a message arrived before it is sent again; doubles each time. The network below does not
 /// lose messages, so this is for a fragment that was not there yet, or whose inbox was full.
-const RESEND_AFTER: Duration = Duration::from_millis(500);
+pub(super) const RESEND_AFTER: Duration = Duration::from_millis(500);
 
 /// How often that doubles: 8 s at most.
-const RESEND_DOUBLINGS_MAX: u32 = 4;
+pub(super) const RESEND_DOUBLINGS_MAX: u32 = 4;
 
 /// How long to wait when the queue to a node is full: it drains in milliseconds unless the node is stuck.
 const CONGESTED_FOR: Duration = Duration::from_millis(20);
@@ -289,82 +289,6 @@ impl<M: Clone> Fragment<M> {
             outlet.n_numbered = outlet.n_numbered.max(until);
             if outlet.resend_at == Time::NEVER {
                 outlet.resend_at = now + RESEND_AFTER;
-            }
-        }
-    }
-
-    /// Tells the other fragments what is owed to them: first how far their messages got, then which ports take messages. In this order,
-    /// so that who hears that a port is gone knows what became of all that it was sent.
-    pub(super) fn report(&mut self, now: Time, effects: &mut Vec<Effect<M>>) {
-        let mut ports = None;
-        for idx in 0..self.peers.len() {
-            let peer = &mut self.peers[idx];
-            peer.told_again_at = peer.told_again_at.filter(|at| now < *at);
-            if !peer.is_up || peer.told_again_at.is_some() {
-                continue;
-            }
-            if std::mem::take(&mut self.peers[idx].wants_hello) {
-                self.say_hello(idx, now, effects);
-            }
-            let peer = &mut self.peers[idx];
-            for (port, inbound) in peer.inbound.iter_mut().filter(|(_, inbound)| inbound.is_dirty) {
-                inbound.is_dirty = false;
-                let frame = Frame::Confirm {
-                    of: inbound.epoch,
-                    by: self.epoch,
-                    port: port.clone(),
-                    received: inbound.next,
-                    handed: inbound.handed,
-                };
-                effects.push(Effect::Post { to: peer.name.clone(), frame });
-            }
-            if std::mem::take(&mut peer.wants_state) {
-                let (to, heard) = (peer.name.clone(), peer.heard.1);
-                let ports = match &ports {
-                    Some(ports) if self.leaving.is_empty() => Arc::clone(ports),
-                    _ => ports.insert(self.own_ports(&to)).clone(),
-                };
-                effects.push(Effect::Post { to, frame: Frame::State { by: self.epoch, heard, ports } });
-            }
-        }
-        // Not before they were told.
-        self.forget_long_left();
-    }
-
-    /// All who send to this node are to be told which of its ports take messages: those with senders, and those who have asked since
-    /// they have something to forward.
-    pub(super) fn tell_senders(&mut self) {
-        for peer in &mut self.peers {
-            peer.wants_state |= peer.has_asked() || self.wiring.senders.contains(&peer.name);
-        }
-    }
-
-    fn say_hello(&mut self, peer: usize, now: Time, effects: &mut Vec<Effect<M>>) {
-        let peer = &mut self.peers[peer];
-        let mut ports = self.wiring.receivers.keys().chain(self.leaving.keys().map(|place| &place.port));
-        if !peer.is_up || !ports.any(|port| port.node == peer.name) {
-            peer.hello_at = Time::NEVER;
-            return;
-        }
-        peer.hello_at = now + RESEND_AFTER * (1 << RESEND_DOUBLINGS_MAX);
-        peer.n_hellos += 1;
-        let frame = Frame::Hello { by: self.epoch, number: peer.n_hellos };
-        effects.push(Effect::Post { to: peer.name.clone(), frame });
-    }
-
-    /// Asks the nodes of new ends for their state, tells new senders ours, and starts the patience with absent nodes.
-    pub(super) fn greet<'a>(
-        &mut self,
-        now: Time,
-        receivers: impl Iterator<Item = &'a NodeName>,
-        effects: &mut Vec<Effect<M>>,
-    ) {
-        for node in receivers {
-            let idx = self.peer(node);
-            if self.peers[idx].is_up {
-                self.say_hello(idx, now, effects);
-            } else if self.peers[idx].away_since.is_none() && !self.peers[idx].is_gone {
-                self.peers[idx].away_since = Some(now);
             }
         }
     }

@@ -18,6 +18,7 @@ mod outlet;
 mod peer;
 mod strategy;
 mod tally;
+mod telling;
 mod wiring;
 
 pub use effect::{AskId, Effect, Given, Sample, Wiring};

@@ -24,6 +24,7 @@ mod revise;
 pub mod revision;
 pub mod row;
 pub mod stamp;
+pub mod timing;
 mod view;
 
 #[cfg(test)]
@@ -38,7 +39,7 @@ pub use board::Board;
 pub use full::{Full, Record};
 pub use history::History;
 pub use message::{GroupMessage, Heartbeat};
-pub use protocol::{Effect, News, Protocol, Timing};
+pub use protocol::{Effect, News, Protocol};
 pub use push::{Conflict, Party, Push, PushRefused, Pushed};
 pub use registers::Registers;
 pub use replica::{Answer, Delta, Learned, Replica};
@@ -46,3 +47,4 @@ pub use report::{Adoption, InstanceReport, InstanceState, Member, Outcome, Prese
 pub use revision::{InvalidRevision, Revision, RevisionId, Snapshot, StateDigest, Writes, Written};
 pub use row::Row;
 pub use stamp::{Clock, Origin, Stamp, TooFarAhead};
+pub use timing::Timing;

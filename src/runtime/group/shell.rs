@@ -1,7 +1,6 @@
 //! The actor around a group: reads the clock, tells the core what happens, obeys.
 
 use std::{
-    any::Any,
     collections::BTreeSet,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -17,13 +16,13 @@ use tokio::sync::watch;
 
 use super::{
     Adopt, GroupEvent, GroupHandle, GroupHost, GroupType, Keep,
-    kind::{Gossip, GroupCtx, Strategy},
+    kind::{Gossip, Strategy},
     wire::{RouterWire, Wire},
 };
 use crate::{
     io::{
         clock::Steady,
-        engine::{Lane, MESSAGE_MAX_BYTES, Router, codec},
+        engine::{MESSAGE_MAX_BYTES, Router, codec},
     },
     logic::gossip::{
         Adoption, Effect, GroupMessage, News, Protocol, Push, PushRefused, Pushed, Record, Replica, Snapshot,
@@ -37,12 +36,11 @@ use crate::{
     words::{GroupName, InstancePath, NodeName, Value},
 };
 
+mod kept;
+mod spread;
+
 /// Messages that wait for the actor. Requests beyond wait with their sender; the router's queue holds what comes from others.
 const MAILBOX_MAX: usize = 1024;
-
-/// Kept records are put together to one when there are more bytes of them than this (a few hundred small changes), and more than
-/// the last base had: so each byte is written twice at most, and the file is a few times as large as what is in it.
-const KEEP_APPENDED_MAX_BYTES: usize = 512 * 1024;
 
 /// Makes a group: its actor on the arbiter, and the handle to it, whose facet is the [`GroupHandle`].
 pub(super) fn create<G: GroupType>(birth: Birth) -> Result<Handle, Failure> {
@@ -271,111 +269,6 @@ impl GroupActor {
                 Effect::Tell(news) => self.tell_news(news),
             }
         }
-    }
-
-    /// Asks the strategy. One that panics is replaced by `Gossip` until it is revived: the node stays in the group.
-    fn with_strategy<T>(
-        &mut self,
-        effects: &mut Vec<Effect>,
-        run: impl FnOnce(&mut dyn Strategy, &mut GroupCtx<'_>) -> T,
-    ) -> Option<T> {
-        let (protocol, me) = (&mut self.protocol, &self.seat.me);
-        let mut ctx = GroupCtx { me, now: self.clock.now(), protocol, effects };
-        match catch_unwind(AssertUnwindSafe(|| run(&mut *self.strategy, &mut ctx))) {
-            Ok(answer) => Some(answer),
-            Err(panic) => {
-                self.crash(&*panic);
-                None
-            }
-        }
-    }
-
-    fn crash(&mut self, panic: &(dyn Any + Send)) {
-        let failure = Failure::Panicked { what: "the group".to_owned(), reason: panic_text(panic) };
-        tracing::warn!(group = %self.seat.name, %failure, "a group's strategy failed; the group goes on as Gossip");
-        self.strategy = Box::new(Gossip);
-        self.seat.inbox.fail(failure.clone());
-        if let Some(watcher) = &self.seat.watcher {
-            let (path, life) = (self.seat.inbox.path().clone(), self.seat.inbox.life());
-            watcher.do_send(Ended { path, life, failure });
-        }
-    }
-
-    /// Asks the strategy who is told; the core decides what of it goes first.
-    fn spread(&mut self, message: GroupMessage) -> Vec<Effect> {
-        let mut wished = Vec::new();
-        self.with_strategy(&mut wished, |strategy, ctx| strategy.spread(message, ctx));
-        let (mut messages, mut others) = (Vec::new(), Vec::new());
-        for effect in wished {
-            match effect {
-                Effect::Send(to, message) => messages.push((to, message)),
-                other => others.push(other),
-            }
-        }
-        let mut effects = Vec::new();
-        self.protocol.spread(messages, &mut effects);
-        effects.append(&mut others);
-        effects
-    }
-
-    /// Sends a message. What goes to many is encoded once.
-    fn send(&mut self, to: &NodeName, message: GroupMessage, encoded: &mut Option<(GroupMessage, Bytes)>) {
-        let by_itself = matches!(message, GroupMessage::Heartbeat(_) | GroupMessage::Ask { .. });
-        if by_itself {
-            let talks = self.with_strategy(&mut Vec::new(), |strategy, ctx| strategy.talks_to(to, ctx));
-            if talks == Some(false) {
-                return;
-            }
-        }
-        let lane = if message.is_bulk() { Lane::Bulk } else { Lane::Control };
-        let body = match encoded {
-            Some((known, body)) if known.is_same(&message) => body.clone(),
-            _ => match codec::encode(&message) {
-                Ok(body) => encoded.insert((message, body.into())).1.clone(),
-                Err(error) => return tracing::error!(%to, %error, "a group's message has no form on the wire"),
-            },
-        };
-        self.seat.wire.tell(to, lane, body);
-    }
-
-    fn keep(&mut self, record: Record) {
-        if !self.seat.keep.keeps() {
-            return;
-        }
-        let kept = codec::encode(&record).map_err(|error| error.to_string()).and_then(|bytes| match record {
-            Record::Full(_) => self.replace(&bytes),
-            Record::Deltas(_) => {
-                self.seat.keep.append(&bytes)?;
-                self.n_appended_bytes += bytes.len();
-                if self.n_appended_bytes > KEEP_APPENDED_MAX_BYTES.max(self.n_base_bytes) {
-                    let full = Record::Full(Box::new(self.protocol.replica().full()));
-                    let bytes = codec::encode(&full).map_err(|error| error.to_string())?;
-                    self.replace(&bytes)?;
-                }
-                Ok(())
-            }
-        });
-        if let Err(error) = kept {
-            tracing::error!(group = %self.seat.name, %error, "the state of the group could not be kept");
-            self.keep_error = Some(error);
-        }
-    }
-
-    /// Keeps everything anew, and gives the node its target again.
-    pub(super) fn renew(&mut self, ctx: &mut Context<GroupActor>) {
-        self.keep(Record::Full(Box::new(self.protocol.replica().full())));
-        // Whoever pushed was told then; and what the node could not take up of its part, it may now.
-        self.keep_error = None;
-        self.ahead = None;
-        if self.protocol.is_synced() {
-            self.want(self.protocol.replica().snapshot(), ctx);
-        }
-    }
-
-    fn replace(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.seat.keep.replace(bytes)?;
-        (self.n_appended_bytes, self.n_base_bytes) = (0, bytes.len());
-        Ok(())
     }
 
     /// Gives the node the newest target; one at a time.
