@@ -33,7 +33,10 @@ const PARCELS_MAX: usize = 1024;
 
 /// The most messages that another fragment may have us keep for one port; ten times the usual bound at the sender, which is
 /// what holds them back. Beyond it they are not taken: the sender sends them again.
-const INBOUND_MAX: u64 = 131_072;
+pub(super) const INBOUND_MAX: u64 = 131_072;
+
+/// The most messages that all others, in all their lives, may have us keep for one port: some hundred times the usual bound at a sender.
+pub(super) const FROM_OTHERS_MAX: usize = 8 * INBOUND_MAX as usize;
 
 impl<M: Clone> Fragment<M> {
     /// The number of a peer, which is made known if it is not.
@@ -171,8 +174,13 @@ impl<M: Clone> Fragment<M> {
             return;
         }
         inbound.is_dirty = true;
-        // What the sender does not have any more will not come.
-        inbound.next = inbound.next.max(base);
+        // What the sender does not have any more will not come. Its numbers leap when a receiver comes back.
+        if inbound.next < base {
+            if inbound.handed == inbound.next {
+                inbound.handed = base;
+            }
+            inbound.next = base;
+        }
         if first > inbound.next || waits {
             return;
         }
@@ -180,7 +188,8 @@ impl<M: Clone> Fragment<M> {
             if seq < inbound.next {
                 continue;
             }
-            if inbound.next - inbound.handed.min(inbound.next) >= INBOUND_MAX {
+            let n_waiting = inbound.next - inbound.handed.min(inbound.next);
+            if n_waiting >= INBOUND_MAX || outlet.queue.len() - outlet.n_own >= FROM_OTHERS_MAX {
                 break;
             }
             inbound.next = seq + 1;

@@ -133,14 +133,18 @@ impl<M: Clone> Fragment<M> {
 
     /// An outlet stands in for nobody any more.
     fn forget_stand_in(&mut self, idx: usize) {
-        let heirs = self.outlets.iter_mut().flatten().filter(|outlet| outlet.stand_in == Some(idx));
-        heirs.for_each(|outlet| outlet.stand_in = None);
+        let heir = self.outlets[idx].as_mut().and_then(|outlet| outlet.stands_in_for.take());
+        if let Some(heir) = heir.and_then(|heir| self.outlets[heir].as_mut()) {
+            heir.stand_in = None;
+        }
     }
 
     /// Who stood in for an outlet that goes stands in for its heir. Without one, it goes as well.
     pub(super) fn inherit_stand_in(&mut self, idx: usize, heir: Option<&Place>, effects: &mut Vec<Effect<M>>) {
         let Some(stand_in) = self.outlets[idx].as_mut().and_then(|outlet| outlet.stand_in.take()) else { return };
-        let Some(place) = self.outlets[stand_in].as_ref().map(|outlet| outlet.place.clone()) else { return };
+        let Some(outlet) = self.outlets[stand_in].as_mut() else { return };
+        outlet.stands_in_for = None;
+        let place = outlet.place.clone();
         let Some(heir) = heir else {
             self.leaving.remove(&place);
             self.inherit_stand_in(stand_in, None, effects);
@@ -161,6 +165,9 @@ impl<M: Clone> Fragment<M> {
         let Some(outlet) = self.outlets[heir].as_mut().filter(|outlet| outlet.stand_in.is_none()) else { return };
         outlet.stand_in = Some(idx);
         let unsent = outlet.take_unsent();
+        if let Some(stand_in) = self.outlets[idx].as_mut() {
+            stand_in.stands_in_for = Some(heir);
+        }
         let end = self.taker(idx);
         unsent.into_iter().for_each(|item| self.enqueue(end, item, effects));
     }

@@ -112,6 +112,8 @@ pub(super) struct Outlet<M> {
     pub(super) is_leaving: bool,
     /// Who takes its messages until they may come here: the outlet that leaves.
     pub(super) stand_in: Option<usize>,
+    /// Whose stand-in it is.
+    pub(super) stands_in_for: Option<usize>,
 }
 
 impl<M> Outlet<M> {
@@ -138,6 +140,7 @@ impl<M> Outlet<M> {
             n_resent: 0,
             is_leaving: false,
             stand_in: None,
+            stands_in_for: None,
         }
     }
 

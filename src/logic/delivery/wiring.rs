@@ -215,7 +215,9 @@ impl<M: Clone> Fragment<M> {
     }
 
     pub(super) fn list_ends(&mut self) {
-        let list = self.by_port.values().filter_map(|idx| {
+        // One that was opened here and is not known from the wiring yet may be at its former place still.
+        let known = self.by_port.iter().filter(|(port, _)| self.wiring.receivers.contains_key(*port));
+        let list = known.filter_map(|(_, idx)| {
             let outlet = self.outlets[*idx].as_ref()?;
             Some(End {
                 id: self.taker(*idx),

@@ -337,9 +337,14 @@ pub(super) fn samples() -> Vec<Vec<u8>> {
     frames.iter().flat_map(codec::encode).collect()
 }
 
+/// A port as [`super::testing::Bench`] has them.
 fn sample_port() -> LocalPort {
-    let name = Name::parse("a").expect("a good name");
-    LocalPort { of: ComponentId::default(), component: ComponentName::from(name.clone()), port: PortName::from(name) }
+    let name = |name| Name::parse(name).expect("a good name");
+    LocalPort {
+        of: ComponentId::default(),
+        component: ComponentName::from(name("a")),
+        port: PortName::from(name("input")),
+    }
 }
 
 fn unpack(frame: WireFrame) -> Option<Frame<Message>> {

@@ -7,7 +7,9 @@ use super::{
     world::{Receiver, World, born, name, policy, port},
 };
 use crate::{
-    logic::delivery::{Effect, Fragment, Overflow, Policy, Sample, SourceId, Wiring, peer},
+    logic::delivery::{
+        Effect, Fragment, Frame, LocalPort, Overflow, Parcel, Policy, Sample, SourceId, Wiring, far, peer,
+    },
     words::Time,
 };
 
@@ -66,6 +68,20 @@ fn nobody_is_given_what_is_meant_for_who_comes_in_its_place() {
     world.set_started(1, 0, true);
     world.settle();
     assert_eq!(world.nodes[1].receivers[&port(1, 0)].given.len(), 2);
+}
+
+#[test]
+fn whoever_starts_anew_again_and_again_has_no_more_kept_than_is_bounded() {
+    let mut world = World::new(&[1, 0], policy(10, Overflow::Wait), || Everyone);
+    world.set_started(0, 0, false);
+    let (to, port) = (0, LocalPort { of: born(&port(0, 0)), component: port(0, 0).component, port: port(0, 0).port });
+    for epoch in 1..=1 + (far::FROM_OTHERS_MAX as u64).div_ceil(far::INBOUND_MAX) {
+        let parcels = vec![Parcel { message: Some(1), follow: None }; far::INBOUND_MAX as usize];
+        let frame = Frame::Deliver { epoch, to, base: 1, first: 1, port: port.clone(), parcels };
+        let (now, node) = (world.now, &mut world.nodes[0]);
+        node.fragment.arrived(&mut node.strategy, now, &name(1), frame, &mut node.effects);
+    }
+    assert_eq!(world.nodes[0].fragment.counters().kept, far::FROM_OTHERS_MAX as u64);
 }
 
 #[test]

@@ -67,6 +67,11 @@ impl Wandering {
 
     /// A node takes up where the receivers are wanted now.
     fn learn(&mut self, node: usize) {
+        self.learn_talking(node, false);
+    }
+
+    /// The same; it may send while it does.
+    fn learn_talking(&mut self, node: usize, says: bool) {
         let former = self.who(node);
         if self.known[node] == self.wanted {
             return;
@@ -76,13 +81,16 @@ impl Wandering {
         if former.is_some() && former != now_here {
             self.give_up(node);
         }
-        self.world.with(node, |it, now| {
-            if now_here.is_some() && former != now_here {
+        if now_here.is_some() && former != now_here {
+            self.world.with(node, |it, now| {
                 it.receivers.insert(port(node, 0), Receiver::new(false));
                 it.fragment.set_open(&mut it.strategy, now, &port(node, 0), false, &mut it.effects);
-            }
-            it.fragment.connect(&mut it.strategy, now, wiring, &mut it.effects);
-        });
+            });
+        }
+        if says && self.senders.contains(&node) {
+            self.world.send(node);
+        }
+        self.world.with(node, |it, now| it.fragment.connect(&mut it.strategy, now, wiring, &mut it.effects));
         self.start();
     }
 
@@ -178,7 +186,7 @@ impl Wandering {
                 Step::Send(idx) => self.world.send(self.senders[idx % self.senders.len()]),
                 Step::Move(to) if !self.is_patient || self.is_settled() => self.want(to),
                 Step::Move(_) => {}
-                Step::Learn(node) => self.learn(node),
+                Step::Learn(node, says) => self.learn_talking(node, says),
                 Step::Carry(from, to, lane) => drop(self.world.carry_lane(from, to, lane)),
                 Step::Break(a, b) => self.world.break_way(a, b),
                 Step::Mend(a, b) => self.world.mend(a, b),
@@ -198,7 +206,7 @@ impl Wandering {
 enum Step {
     Send(usize),
     Move(usize),
-    Learn(usize),
+    Learn(usize, bool),
     Carry(usize, usize, bool),
     Break(usize, usize),
     Mend(usize, usize),
@@ -213,7 +221,7 @@ fn steps() -> impl Generator<Value = Vec<Step>> {
     let step = prop_oneof![
         8 => node().prop_map(Step::Send),
         2 => node().prop_map(Step::Move),
-        6 => node().prop_map(Step::Learn),
+        6 => (node(), proptest::bool::ANY).prop_map(|(node, says)| Step::Learn(node, says)),
         12 => (pair(), proptest::bool::ANY).prop_map(|((from, to), lane)| Step::Carry(from, to, lane)),
         1 => pair().prop_map(|(a, b)| Step::Break(a, b)),
         1 => pair().prop_map(|(a, b)| Step::Mend(a, b)),
@@ -307,6 +315,22 @@ fn an_old_place_that_says_nothing_is_not_waited_for_for_ever() {
     wandering.world.advance(Duration::from_secs(6));
     wandering.world.settle_frames();
     assert_eq!(given(&wandering), 1);
+}
+
+/// A new outlet goes on with the highest number of all that were cleared.
+#[test]
+fn who_comes_back_is_given_what_is_said_however_far_the_numbers_went_meanwhile() {
+    let mut wandering = Wandering::new(&[1]);
+    wandering.world.send(1);
+    wandering.world.settle_frames();
+    wandering.want(2);
+    wandering.settle();
+    wandering.world.nodes[1].fragment.next_seq = 2 * far::INBOUND_MAX;
+    wandering.want(0);
+    wandering.settle();
+    wandering.world.send(1);
+    wandering.settle();
+    assert_eq!(wandering.heard[0].len(), 2);
 }
 
 /// Who was asked by a former life of a fragment has not answered this one.
