@@ -64,26 +64,26 @@ pub(super) fn differences(a: &Model, b: &Model, found: &mut Found<'_>) {
     diff.components();
     each(&a.channels, &b.channels, |name, a, b| {
         let element = Element::Channel(name.clone());
-        diff.flag(&element, Register::Here, a.is_some(), b.is_some());
+        diff.flag(&element, || Register::Here, a.is_some(), b.is_some());
         diff.instance(&element, a.map(|a| &a.instance), b.map(|b| &b.instance));
     });
     each(&a.groups, &b.groups, |name, a, b| {
         let element = Element::Group(name.clone());
-        diff.flag(&element, Register::Here, a.is_some(), b.is_some());
+        diff.flag(&element, || Register::Here, a.is_some(), b.is_some());
         diff.instance(&element, a.map(|a| &a.instance), b.map(|b| &b.instance));
     });
     diff.bindings(a, b);
     each(&a.types, &b.types, |id, a, b| {
         let cell = |shared: &Shared<TypeDefinition>| Cell::Definition(shared.arc());
-        diff.push(&Element::Type(id.clone()), Register::Here, a.map(cell), b.map(cell));
+        diff.differ(&Element::Type(id.clone()), || Register::Here, (a, b), cell);
     });
     each(&a.units, &b.units, |id, a, b| {
         let cell = |shared: &Shared<DeployUnit>| Cell::Unit(shared.arc());
-        diff.push(&Element::Unit(id.clone()), Register::Here, a.map(cell), b.map(cell));
+        diff.differ(&Element::Unit(id.clone()), || Register::Here, (a, b), cell);
     });
     each(&a.scopes, &b.scopes, |name, a, b| diff.scope(name, a.map(|a| &**a), b.map(|b| &**b)));
     each_flag(&a.repositories, &b.repositories, |url, a, b| {
-        diff.flag(&Element::Repository(url.clone()), Register::Here, a, b);
+        diff.flag(&Element::Repository(url.clone()), || Register::Here, a, b);
     });
 }
 
@@ -100,18 +100,31 @@ struct Diff<'a, 'f> {
 }
 
 impl<'a> Diff<'a, '_> {
-    fn push(&mut self, element: &Element, register: Register, before: Option<Cell>, after: Option<Cell>) {
+    /// Tells a register that differs. Nothing is cloned for one that does not: most are far from the processor, and a clone writes to them.
+    fn differ<T: PartialEq + Copy>(
+        &mut self,
+        element: &Element,
+        register: impl FnOnce() -> Register,
+        (before, after): (Option<T>, Option<T>),
+        cell: impl Fn(T) -> Cell,
+    ) {
         if before != after {
-            (self.found)(element, register, before, after);
+            (self.found)(element, register(), before.map(&cell), after.map(&cell));
         }
     }
 
-    fn flag(&mut self, element: &Element, register: Register, before: bool, after: bool) {
-        self.push(element, register, before.then_some(Cell::Flag(true)), after.then_some(Cell::Flag(true)));
+    fn flag(&mut self, element: &Element, register: impl FnOnce() -> Register, before: bool, after: bool) {
+        self.differ(element, register, (before.then_some(true), after.then_some(true)), Cell::Flag);
     }
 
-    fn text(&mut self, element: &Element, register: Register, before: Option<&Arc<str>>, after: Option<&Arc<str>>) {
-        self.push(element, register, before.cloned().map(Cell::Text), after.cloned().map(Cell::Text));
+    fn text(
+        &mut self,
+        element: &Element,
+        register: impl FnOnce() -> Register,
+        before: Option<&Arc<str>>,
+        after: Option<&Arc<str>>,
+    ) {
+        self.differ(element, register, (before, after), |text| Cell::Text(text.clone()));
     }
 
     fn node(&mut self, name: &'a NodeName, a: Option<&'a Node>, b: Option<&'a Node>) {
@@ -123,23 +136,23 @@ impl<'a> Diff<'a, '_> {
             (None, None) => {}
         }
         let element = Element::Node(name.clone());
-        self.flag(&element, Register::Here, a.is_some(), b.is_some());
+        self.flag(&element, || Register::Here, a.is_some(), b.is_some());
         self.instance(&element, a.map(|a| &a.instance), b.map(|b| &b.instance));
-        let host = |node: &Node| node.host.clone().map(Cell::Node);
-        self.push(&element, Register::Host, a.and_then(host), b.and_then(host));
+        let host = |node: Option<&'a Node>| node.and_then(|node| node.host.as_ref());
+        self.differ(&element, || Register::Host, (host(a), host(b)), |host| Cell::Node(host.clone()));
         let none = Node::default();
         let (a, b) = (a.unwrap_or(&none), b.unwrap_or(&none));
         each_flag(&a.groups, &b.groups, |group, a, b| {
-            self.flag(&element, Register::Attached(group.clone()), a, b);
+            self.flag(&element, || Register::Attached(group.clone()), a, b);
         });
         let nothing = OrdMap::new();
         each(&a.networks, &b.networks, |interface, a, b| {
             each(a.unwrap_or(&nothing), b.unwrap_or(&nothing), |key, a, b| {
-                self.text(&element, Register::Network(interface.clone(), key.clone()), a, b);
+                self.text(&element, || Register::Network(interface.clone(), key.clone()), a, b);
             });
         });
         each(&a.properties, &b.properties, |property, a, b| {
-            self.text(&element, Register::Property(property.clone()), a, b);
+            self.text(&element, || Register::Property(property.clone()), a, b);
         });
     }
 
@@ -167,46 +180,47 @@ impl<'a> Diff<'a, '_> {
             let find = |which: bool| seen.iter().find(|(_, after, _)| *after == which).map(|(_, _, seen)| *seen);
             let (a, b) = (find(false), find(true));
             let element = Element::Component(id);
-            let place = |(node, name, _): Seen<'_>| Cell::Place(node.clone(), name.clone());
-            self.push(&element, Register::Here, a.map(place), b.map(place));
+            let place = |seen: Option<Seen<'a>>| seen.map(|(node, name, _)| (node, name));
+            let cell = |(node, name): (&NodeName, &ComponentName)| Cell::Place(node.clone(), name.clone());
+            self.differ(&element, || Register::Here, (place(a), place(b)), cell);
             let (a, b) = (a.map(|(_, _, a)| a), b.map(|(_, _, b)| b));
             self.instance(&element, a.map(|a| &a.instance), b.map(|b| &b.instance));
             if a.map(|a| (&a.provided, &a.required)) != b.map(|b| (&b.provided, &b.required)) {
                 let (a, b) = (ports(a), ports(b));
                 let names: BTreeSet<&PortName> = a.keys().chain(b.keys()).copied().collect();
                 for name in names {
-                    let cell = |ports: &BTreeMap<&PortName, bool>| ports.get(name).copied().map(Cell::Flag);
-                    self.push(&element, Register::Port(name.clone()), cell(&a), cell(&b));
+                    let receives = |ports: &BTreeMap<&PortName, bool>| ports.get(name).copied();
+                    self.differ(&element, || Register::Port(name.clone()), (receives(&a), receives(&b)), Cell::Flag);
                 }
             }
         }
     }
 
     fn instance(&mut self, element: &Element, a: Option<&Instance>, b: Option<&Instance>) {
-        let type_ref = |instance: &Instance| instance.type_ref.clone().map(Cell::Type);
-        self.push(element, Register::Type, a.and_then(type_ref), b.and_then(type_ref));
-        let started = |instance: &Instance| Cell::Flag(instance.started);
-        self.push(element, Register::Started, a.map(started), b.map(started));
+        let types = (a.and_then(|a| a.type_ref.as_ref()), b.and_then(|b| b.type_ref.as_ref()));
+        self.differ(element, || Register::Type, types, |type_ref| Cell::Type(type_ref.clone()));
+        let started = (a.map(|a| a.started), b.map(|b| b.started));
+        self.differ(element, || Register::Started, started, Cell::Flag);
         let (x, y) = (a.and_then(|a| a.dictionary.as_ref()), b.and_then(|b| b.dictionary.as_ref()));
-        self.flag(element, Register::HasDictionary, x.is_some(), y.is_some());
-        each_value(x, y, |name, x, y| self.text(element, Register::Value(name.clone()), x, y));
+        self.flag(element, || Register::HasDictionary, x.is_some(), y.is_some());
+        each_value(x, y, |name, x, y| self.text(element, || Register::Value(name.clone()), x, y));
         let none = Instance::default();
         let (a, b) = (a.unwrap_or(&none), b.unwrap_or(&none));
         each(&a.fragments, &b.fragments, |node, a, b| {
-            self.flag(element, Register::HasFragment(node.clone()), a.is_some(), b.is_some());
+            self.flag(element, || Register::HasFragment(node.clone()), a.is_some(), b.is_some());
             each_value(a, b, |name, a, b| {
-                self.text(element, Register::Fragment(node.clone(), name.clone()), a, b);
+                self.text(element, || Register::Fragment(node.clone(), name.clone()), a, b);
             });
         });
-        each(&a.metadata, &b.metadata, |key, a, b| self.text(element, Register::Metadata(key.clone()), a, b));
+        each(&a.metadata, &b.metadata, |key, a, b| self.text(element, || Register::Metadata(key.clone()), a, b));
     }
 
     fn scope(&mut self, name: &ScopeName, a: Option<&Scope>, b: Option<&Scope>) {
         let element = Element::Scope(name.clone());
-        self.flag(&element, Register::Here, a.is_some(), b.is_some());
+        self.flag(&element, || Register::Here, a.is_some(), b.is_some());
         let none = Scope::default();
         each_flag(&a.unwrap_or(&none).members, &b.unwrap_or(&none).members, |node, a, b| {
-            self.flag(&element, Register::Member(node.clone()), a, b);
+            self.flag(&element, || Register::Member(node.clone()), a, b);
         });
     }
 
@@ -233,10 +247,10 @@ impl<'a> Diff<'a, '_> {
         gone.sort_unstable();
         come.sort_unstable();
         for element in gone.iter().filter(|element| come.binary_search(element).is_err()) {
-            self.flag(element, Register::Here, true, false);
+            self.flag(element, || Register::Here, true, false);
         }
         for element in come.iter().filter(|element| gone.binary_search(element).is_err()) {
-            self.flag(element, Register::Here, false, true);
+            self.flag(element, || Register::Here, false, true);
         }
     }
 }
