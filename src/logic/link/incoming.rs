@@ -62,6 +62,10 @@ impl Incoming {
         if seq > self.expected {
             return self.hold(now, seq, payload);
         }
+        // A sender that keeps to its grant sends neither: what is taken waits for its receiver without a bound of its own.
+        if payload.is_empty() || self.received >= self.consumed + self.window {
+            return false;
+        }
         self.expected += 1;
         self.received += payload.len() as u64;
         ready(payload);

@@ -211,6 +211,62 @@ proptest! {
     }
 }
 
+/// A frame of two ends that are bound, `from` 2 `to` 1.
+fn frame_of_the_peer(kind: Kind, seq: u64, grants: [u64; 2]) -> Header {
+    let mut bytes = vec![0; Header::LEN];
+    Header::plain(kind).write(&mut bytes);
+    let mut header = Header::read(&bytes).unwrap();
+    (header.from, header.to, header.seq, header.grants) = (2, 1, seq, grants);
+    header
+}
+
+#[test]
+fn a_peer_that_sends_more_than_it_was_granted_is_not_heard() {
+    let (mut link, limits) = (Link::new(1, Limits::default(), Time(0)), Limits::default());
+    link.bind(2, Time(0));
+    let mut ready = Vec::new();
+    for seq in 0..200 {
+        let header = frame_of_the_peer(Kind::Data(Lane::Bulk), seq, [0, 0]);
+        link.receive(Time(seq), &header, Bytes::from(vec![0; 60_000]), &mut ready);
+    }
+    let n_bytes: usize = ready.iter().map(|(_, payload)| payload.len()).sum();
+    let window = limits.window_bytes[Lane::Bulk.idx()];
+    assert!((window..window + FRAME_MAX_BYTES).contains(&n_bytes), "{n_bytes}");
+    let header = frame_of_the_peer(Kind::Data(Lane::Control), 0, [0, 0]);
+    ready.clear();
+    link.receive(Time(300), &header, Bytes::new(), &mut ready);
+    assert!(ready.is_empty(), "what is empty costs no grant");
+}
+
+#[test]
+fn a_grant_of_any_size_lets_no_more_go_than_a_window() {
+    let (mut link, limits) = (Link::new(1, Limits::default(), Time(0)), Limits::default());
+    link.bind(2, Time(0));
+    link.receive(Time(0), &frame_of_the_peer(Kind::Ack, 0, [u64::MAX; 2]), Bytes::new(), &mut Vec::new());
+    let window = limits.window_bytes[Lane::Bulk.idx()];
+    let body = Bytes::from(vec![0; 60_000]);
+    while link.push(Lane::Bulk, &[], &body, false).is_ok() {}
+    let mut n_bytes = 0;
+    while let Some((_, frame)) = link.poll(Time(1)) {
+        n_bytes += frame.len();
+    }
+    assert!((window..window + 2 * FRAME_MAX_BYTES).contains(&n_bytes), "{n_bytes}");
+}
+
+#[test]
+fn a_link_that_starts_anew_tells_its_slow_pace_again() {
+    let mut link = Link::new(1, Limits::default(), Time(0));
+    link.set_pace(true);
+    let tells = |link: &mut Link, now: Time| {
+        let frames: Vec<Bytes> = std::iter::from_fn(|| link.poll(now)).map(|(_, frame)| frame).collect();
+        frames.iter().any(|frame| Header::read(frame).is_ok_and(|header| header.kind == Kind::Ack && header.seq == 1))
+    };
+    link.bind(5, Time(0));
+    assert!(tells(&mut link, Time(1)) && !tells(&mut link, Time(2)));
+    link.bind(6, Time(3));
+    assert!(tells(&mut link, Time(4)), "the peer knows nothing of what was told to its former link");
+}
+
 #[test]
 fn an_idle_link_is_silent_but_for_its_heartbeat() {
     let clear = Weather { loss_percent: 0, double_percent: 0, delay_max_us: 500, cut: None };

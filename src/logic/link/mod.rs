@@ -179,6 +179,8 @@ impl Link {
         self.counts.lost += lost;
         self.n_resets += 1;
         self.theirs = None;
+        // The peer begins with full pace on both ways as well.
+        (self.theirs_slow, self.pace_is_news) = (false, self.slow);
         lost
     }
 

@@ -78,6 +78,7 @@ pub(super) struct Outgoing {
     polled_messages: u64,
     polled_partial: bool,
     sent_bytes: u64,
+    window: u64,
     granted: u64,
     probe_at: Time,
     probe_pause: Duration,
@@ -106,6 +107,7 @@ impl Outgoing {
             polled_messages: 0,
             polled_partial: false,
             sent_bytes: 0,
+            window: limits.window_bytes[lane.idx()] as u64,
             granted: limits.window_bytes[lane.idx()] as u64,
             probe_at: Time::NEVER,
             probe_pause: limits.probe_min,
@@ -294,6 +296,8 @@ impl Outgoing {
     /// All frames before `ack` have arrived, and `grant` bytes are accepted in all. Old news is ignored.
     pub(super) fn acknowledged(&mut self, now: Time, ack: u64, grant: u64) {
         let known = self.acked + self.unacked.len() as u64;
+        // Nobody can have dealt with more than was sent: more would let any amount be under way.
+        let grant = grant.min(self.sent_bytes.saturating_add(self.window));
         let progress = (ack > self.acked && ack <= known) || grant > self.granted;
         while self.acked < ack.min(known) {
             let Some(sent) = self.unacked.pop_front() else { break };
