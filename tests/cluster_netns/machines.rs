@@ -21,6 +21,9 @@ const ENACT: &str = env!("CARGO_BIN_EXE_enact");
 /// How long a fact may take to become true: finding each other again takes zenoh several seconds, a busy machine more.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The exit code of a command that could reach no node.
+const NOBODY_FOUND: i32 = 8;
+
 const PORT: u16 = 7700;
 
 /// Two machines, a cable, and a group of their own.
@@ -101,7 +104,14 @@ impl Machines {
     /// Applies statements on a machine, and waits for the outcome there.
     pub(crate) fn apply(&self, side: usize, statements: &[&str]) -> Done {
         let script = statements.join("\n").replace("$group", &self.group);
-        self.at(side, &["apply", "-e", &script, "--yes", "--timeout", "60s"])
+        let watch = Stopwatch::start();
+        loop {
+            let done = self.at(side, &["apply", "-e", &script, "--yes", "--timeout", "60s"]);
+            // Where a busy machine let no node be found in time, nothing was said to any.
+            if done.code != NOBODY_FOUND || watch.elapsed() > PATIENCE {
+                return done;
+            }
+        }
     }
 
     /// The status of the group as a machine sees it; null while its node does not answer.

@@ -110,7 +110,8 @@ pub(super) fn summary(
         let _ = writeln!(page, "{node} ENDED BY ITSELF at {}.", minutes(*at));
     }
     for (at, error) in &account.refused {
-        let _ = writeln!(page, "At {}: {}", minutes(*at), error.lines().last().unwrap_or_default());
+        let error = error.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" | ");
+        let _ = writeln!(page, "At {}: {error}", minutes(*at));
     }
     let (n_false, n_silent) = (account.false_deaths(n_nodes), account.suspicions);
     let _ =
