@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use super::{Full, Origin, Replica, Revision, Stamp, TooFarAhead};
 use crate::words::Time;
 
-/// The highest number of a revision that who knows none yet believes: far from the last, so that there is one after it.
+/// The highest number of a revision that who knows none yet believes, at the beginning of time, and one more each microsecond: far
+/// from the last, so that there is one after it, and who knows none when that one was pushed believes that one too.
 pub(super) const NUMBER_MAX: u64 = u64::MAX / 2;
 
 /// So far beyond the highest number that is known may the next one be: a push a second for a hundred years. Were it any number, one
@@ -42,7 +43,7 @@ impl Replica {
     /// Whether a revision may be believed at this time.
     pub(super) fn believe(&self, now: Time, revision: &Revision) -> Result<(), Unbelievable> {
         self.clock.check(now, revision.stamp)?;
-        follows(self.history.number_max(), revision)?;
+        follows(now, self.history.number_max(), revision)?;
         self.has_room_for([&revision.stamp.origin()])
     }
 
@@ -59,7 +60,7 @@ impl Replica {
         full.conflicts.iter().try_for_each(|conflict| self.clock.check(now, conflict.loser.stamp))?;
         let mut number_max = self.history.number_max();
         for (revision, _) in &full.log {
-            follows(number_max, revision)?;
+            follows(now, number_max, revision)?;
             number_max = number_max.max(revision.id.number);
         }
         self.believe_vector(now, &full.vector)
@@ -73,9 +74,10 @@ impl Replica {
     }
 }
 
-/// Whether a revision can have its number, when this is the highest that is known.
-fn follows(known: u64, revision: &Revision) -> Result<(), Unbelievable> {
-    let max = if known == 0 { NUMBER_MAX } else { known.saturating_add(NUMBERS_AHEAD_MAX).min(NUMBER_MAX) };
+/// Whether a revision can have its number at this time, when this is the highest that is known.
+fn follows(now: Time, known: u64, revision: &Revision) -> Result<(), Unbelievable> {
+    let max =
+        if known == 0 { NUMBER_MAX.saturating_add(now.micros()) } else { known.saturating_add(NUMBERS_AHEAD_MAX) };
     let number = revision.id.number;
     if number > max { Err(Unbelievable::Number { number, max }) } else { Ok(()) }
 }

@@ -68,7 +68,7 @@ fn vector(ahead_ms: u64, n: u32) -> BTreeMap<Origin, Stamp> {
 #[test]
 fn a_number_that_nobody_can_have_counted_to_is_refused_wherever_it_comes() {
     assert!(replica("a").learn(NOW, &[numbered(NUMBER_MAX)]).1.is_ok());
-    let (revision, writes) = numbered(NUMBER_MAX + 1);
+    let (revision, writes) = numbered(NUMBER_MAX + NOW.micros() + 1);
     let mut replica = replica("a");
     assert!(replica.learn(NOW, &[(Arc::clone(&revision), Arc::clone(&writes))]).1.is_err());
     let log = vec![(Arc::clone(&revision), Some(Arc::clone(&writes)))];
@@ -78,6 +78,20 @@ fn a_number_that_nobody_can_have_counted_to_is_refused_wherever_it_comes() {
     let part = Part { revision, base: member.replica().digest(), shown: writes.to_vec() };
     let effects = told(&mut member, GroupMessage::Part(Box::new(part)));
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::Ahead(_))), "{effects:?}");
+}
+
+#[test]
+fn after_the_greatest_number_that_is_believed_there_is_another() {
+    let (mut a, mut c) = (replica("a"), replica("c"));
+    let greatest = [numbered(NUMBER_MAX + NOW.micros())];
+    assert!(a.learn(NOW, &greatest).1.is_ok() && c.learn(NOW, &greatest).1.is_ok());
+    let next = a.push(NOW, wanted("y")).unwrap().1.unwrap();
+    assert!(c.learn(NOW, std::slice::from_ref(&next)).1.is_ok());
+    assert_eq!(c.model(), a.model());
+    // Nor is who comes later kept out.
+    let log = vec![(next.0, Some(next.1))];
+    let later = NOW + Duration::from_millis(1);
+    assert!(replica("d").absorb(later, Full { log, ..Full::default() }).is_ok());
 }
 
 #[test]
