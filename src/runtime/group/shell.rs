@@ -158,6 +158,8 @@ pub(super) struct GroupActor {
     n_appended_bytes: usize,
     n_base_bytes: usize,
     keep_error: Option<String>,
+    /// That the kept records could not be put together was told, and they have not been since.
+    keep_is_large: bool,
     /// Who sent what does not decode: told once, until it connects anew.
     not_understood: BTreeSet<NodeName>,
 }
@@ -199,6 +201,7 @@ impl GroupActor {
             n_appended_bytes: 0,
             n_base_bytes,
             keep_error: None,
+            keep_is_large: false,
             not_understood: BTreeSet::new(),
         }
     }

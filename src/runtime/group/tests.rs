@@ -135,6 +135,22 @@ impl Handler<GroupEvent> for Dummy {
 #[derive(Clone, Default)]
 struct Disk(Arc<Mutex<(Vec<Vec<u8>>, bool)>>);
 
+/// One that appends, and cannot put its records together.
+#[derive(Clone, Default)]
+struct Cramped(Disk);
+
+impl Keep for Cramped {
+    fn load(&mut self) -> Result<Vec<Vec<u8>>, String> {
+        self.0.load()
+    }
+    fn append(&mut self, record: &[u8]) -> Result<(), String> {
+        self.0.append(record)
+    }
+    fn replace(&mut self, _base: &[u8]) -> Result<(), String> {
+        Err("no space left on device".to_owned())
+    }
+}
+
 impl Keep for Disk {
     fn load(&mut self) -> Result<Vec<Vec<u8>>, String> {
         Ok(self.0.lock().unwrap().0.clone())
@@ -392,6 +408,23 @@ async fn what_was_acknowledged_outlives_a_crash_and_what_cannot_be_kept_did_not_
     assert_eq!(again.group.history(10).await.unwrap().len(), 2);
     let third = again.edit(&[note("x", "2")]).await;
     assert_eq!(third.number, 3, "numbers go on");
+}
+
+#[actix::test]
+async fn what_was_appended_is_acknowledged_though_the_records_could_not_be_put_together() {
+    let disk = Cramped::default();
+    let large = "v".repeat(600 * 1024);
+    {
+        let a = member_with(&Net::default(), "a", Box::new(disk.clone()), false, || Box::new(Gossip));
+        a.group.synced(LIMIT).await.unwrap();
+        a.edit(&[channel("x")]).await;
+        a.edit(&[note("x", &large)]).await;
+        a.edit(&[channel("y")]).await;
+    }
+    let again = member_with(&Net::default(), "a", Box::new(disk), false, || Box::new(Gossip));
+    again.group.synced(LIMIT).await.unwrap();
+    assert_eq!(again.note("x"), Some(large));
+    assert_eq!(again.group.current().model.channels.len(), 2);
 }
 
 #[actix::test]

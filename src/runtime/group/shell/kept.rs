@@ -1,5 +1,7 @@
 //! What the store keeps of a group.
 
+use std::mem;
+
 use actix::Context;
 
 use super::GroupActor;
@@ -20,9 +22,7 @@ impl GroupActor {
                 self.seat.keep.append(&bytes)?;
                 self.n_appended_bytes += bytes.len();
                 if self.n_appended_bytes > KEEP_APPENDED_MAX_BYTES.max(self.n_base_bytes) {
-                    let full = Record::Full(Box::new(self.protocol.replica().full()));
-                    let bytes = codec::encode(&full).map_err(|error| error.to_string())?;
-                    self.replace(&bytes)?;
+                    self.put_together();
                 }
                 Ok(())
             }
@@ -30,6 +30,18 @@ impl GroupActor {
         if let Err(error) = kept {
             tracing::error!(group = %self.seat.name, %error, "the state of the group could not be kept");
             self.keep_error = Some(error);
+        }
+    }
+
+    /// Puts what was kept so far together to one record. Nothing is lost when that fails: all of it is kept already, and it is tried
+    /// again with the next record.
+    fn put_together(&mut self) {
+        let full = Record::Full(Box::new(self.protocol.replica().full()));
+        let replaced = codec::encode(&full).map_err(|error| error.to_string()).and_then(|bytes| self.replace(&bytes));
+        if let Err(error) = replaced
+            && !mem::replace(&mut self.keep_is_large, true)
+        {
+            tracing::warn!(group = %self.seat.name, %error, "what is kept of the group could not be put together; it grows until it can");
         }
     }
 
@@ -46,7 +58,7 @@ impl GroupActor {
 
     pub(super) fn replace(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.seat.keep.replace(bytes)?;
-        (self.n_appended_bytes, self.n_base_bytes) = (0, bytes.len());
+        (self.n_appended_bytes, self.n_base_bytes, self.keep_is_large) = (0, bytes.len(), false);
         Ok(())
     }
 }
