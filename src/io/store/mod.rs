@@ -32,7 +32,7 @@ pub use error::StoreError;
 pub use identity::Identity;
 pub use plans::UnderWay;
 pub use states::State;
-pub use trials::Trials;
+pub use trials::{Life, Trials};
 
 use self::{error::Fault, sequence::Sequence};
 use crate::{io::engine::codec, words::Time};

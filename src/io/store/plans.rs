@@ -37,7 +37,7 @@ pub struct UnderWay {
 const STEPS_MAX: usize = 512;
 
 impl Store {
-    /// Writes a plan ahead ([`Record::Began`]). It replaces the one before. Counts as a trial of the revision that it leads to.
+    /// Writes a plan ahead ([`Record::Began`]). It replaces the one before. It is a trial of the revision that it leads to.
     ///
     /// # Errors
     /// When the store cannot be written; nothing may be done of the plan then.

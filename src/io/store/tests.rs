@@ -105,12 +105,15 @@ fn a_trial_counts_until_its_revision_has_run_well_or_the_node_has_ended_in_order
     let store = Store::open(dir.path()).unwrap();
     let tried = |store: &Store| -> BTreeMap<u64, usize> {
         let trials = store.trials().unwrap();
-        trials.iter().map(|trials| (trials.revision.number, trials.begun.len())).collect()
+        trials.iter().map(|trials| (trials.revision.number, trials.lives.len())).collect()
     };
     let begin = |store: &Store, number: u64| store.begin(&plan, None, Some(&id(number)), Time(number)).unwrap();
+    store.take_up(&node("n0"), Time(0)).unwrap();
+    begin(&store, 1);
     begin(&store, 1);
     let copy = TempDir::new().unwrap();
     let store = crashed(&store, copy.path());
+    store.take_up(&node("n0"), Time(1)).unwrap();
     let found = store.trials().unwrap();
     begin(&store, 1);
     begin(&store, 2);

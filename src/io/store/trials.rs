@@ -6,26 +6,43 @@
 use redb::{ReadableTable, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError, error::Fault, seal, unseal};
+use super::{Identity, META, Store, StoreError, error::Fault, get, seal, unseal};
 use crate::{logic::gossip::RevisionId, model::Model, words::Time};
 
-const TRIALS: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("trials");
+const TRIALS: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("trials-by-life");
+/// What older builds wrote: trials that do not say which life they were of. They count no more, this build has not crashed in them.
+const TRIALS_OLD: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("trials");
 const GOOD: redb::TableDefinition<'_, (), &[u8]> = redb::TableDefinition::new("good");
 
 /// Revisions whose trials are remembered; the one tried longest ago makes room. A node that crashes in so many different ones has
 /// a reason that no revision explains.
 const REVISIONS_MAX: usize = 16;
 
-/// Trials that are remembered of one revision: more than any verdict asks for.
-const TRIALS_MAX: usize = 16;
+/// Lives that are remembered of one revision: more than any verdict asks for.
+const LIVES_MAX: usize = 16;
 
 /// When the node took up a revision without having run it well since.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trials {
     /// Which.
     pub revision: RevisionId,
-    /// When, oldest first.
-    pub begun: Vec<Time>,
+    /// In which lives of the node, oldest first. However often it was taken up in one, that life has one end.
+    pub lives: Vec<Life>,
+}
+
+/// A life of the node in which a revision was tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Life {
+    /// Which: see [`Identity::incarnation`].
+    pub incarnation: u64,
+    /// When the revision was last taken up in it.
+    pub last: Time,
+}
+
+impl Trials {
+    fn last(&self) -> Option<Time> {
+        self.lives.last().map(|life| life.last)
+    }
 }
 
 impl Store {
@@ -63,7 +80,7 @@ impl Store {
                 txn.open_table(GOOD)?.insert((), seal(good)?.as_slice())?;
             }
             let mut table = txn.open_table(TRIALS)?;
-            let later = |trials: &Trials| trials.begun.last().is_some_and(|last| *last > until);
+            let later = |trials: &Trials| trials.last().is_some_and(|last| last > until);
             for trials in all(&table)?.iter().filter(|trials| !later(trials)) {
                 table.remove(trials.revision.to_string().as_str())?;
             }
@@ -90,17 +107,20 @@ fn all(table: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<Vec<Tr
 
 /// Notes that a revision is tried.
 pub(super) fn count(txn: &WriteTransaction, revision: &RevisionId, now: Time) -> Result<(), Fault> {
+    let identity: Option<Identity> = get(&txn.open_table(META)?, "identity")?;
+    let incarnation = identity.map_or(0, |identity| identity.incarnation);
     let mut table = txn.open_table(TRIALS)?;
     let key = revision.to_string();
     let known = table.get(key.as_str())?.map(|bytes| unseal::<Trials>(bytes.value(), "a trial"));
-    let mut trials = known.transpose()?.unwrap_or_else(|| Trials { revision: revision.clone(), begun: Vec::new() });
-    trials.begun.push(now);
-    let n_old = trials.begun.len().saturating_sub(TRIALS_MAX);
-    trials.begun.drain(..n_old);
+    let mut trials = known.transpose()?.unwrap_or_else(|| Trials { revision: revision.clone(), lives: Vec::new() });
+    trials.lives.retain(|life| life.incarnation != incarnation);
+    trials.lives.push(Life { incarnation, last: now });
+    let n_old = trials.lives.len().saturating_sub(LIVES_MAX);
+    trials.lives.drain(..n_old);
     table.insert(key.as_str(), seal(&trials)?.as_slice())?;
     let mut all = all(&table)?;
     if all.len() > REVISIONS_MAX {
-        all.sort_by_key(|trials| trials.begun.last().copied());
+        all.sort_by_key(Trials::last);
         for old in &all[..all.len() - REVISIONS_MAX] {
             table.remove(old.revision.to_string().as_str())?;
         }
@@ -110,6 +130,7 @@ pub(super) fn count(txn: &WriteTransaction, revision: &RevisionId, now: Time) ->
 
 /// Makes the tables that are not there yet.
 pub(super) fn make_tables(txn: &WriteTransaction) -> Result<(), Fault> {
+    txn.delete_table(TRIALS_OLD)?;
     txn.open_table(TRIALS)?;
     txn.open_table(GOOD)?;
     Ok(())

@@ -1,10 +1,10 @@
 //! Poison: a revision that ends the process again and again is left alone, and the last one that ran well runs instead.
 //!
 //! A revision is on trial from its first step until the node has run for its probation (`limits.probation`). Trials are on disk
-//! with the plan, so a start finds those that a crash ended. What is asked of this node counts, not the number: a later revision
+//! with the plan, so a start finds those that a crash ended. A crash ends all trials of its life at once, so lives are counted. What is asked of this node counts, not the number: a later revision
 //! that asks the same of it is the same poison, and one that asks something else gets its own trials.
 
-use std::{rc::Rc, time::Duration};
+use std::{collections::BTreeSet, rc::Rc, time::Duration};
 
 use tokio::time::sleep;
 
@@ -43,7 +43,9 @@ impl Trials {
         };
         let crashed = self.found.iter().filter(|found| is_same(&found.trials.revision, found.model.as_ref()));
         let was_good = self.good.as_ref().is_some_and(|(good, model)| is_same(good, Some(model)));
-        (crashed.map(|found| found.trials.begun.len()).sum(), was_good)
+        // One crash ends all that was tried in its life, also what was tried under several names.
+        let lives: BTreeSet<u64> = crashed.flat_map(|found| &found.trials.lives).map(|life| life.incarnation).collect();
+        (lives.len(), was_good)
     }
 }
 
@@ -168,5 +170,35 @@ pub(super) async fn end_in_order(world: &Rc<World>) {
     let found: Vec<store::Trials> = world.trials.borrow().found.iter().map(|found| found.trials.clone()).collect();
     if let Err(cause) = world.disk.run(move |store| store.reset_trials(&found)).await {
         tracing::warn!(cause, "it could not be noted that this was no crash");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{io::store::Store, words::Time};
+
+    #[test]
+    fn a_crash_counts_once_for_what_was_tried_under_several_names() {
+        let (store, me) = (Store::in_memory().unwrap(), NodeName::parse("n0").unwrap());
+        let id = |number| RevisionId { number, origin: me.clone() };
+        let plan = plan::plan(&Model::default(), &Model::default(), &me);
+        let try_all = || {
+            store.take_up(&me, Time(1)).unwrap();
+            for number in [1, 2, 3, 2] {
+                store.begin(&plan, None, Some(&id(number)), Time(number)).unwrap();
+            }
+        };
+        let n_crashes = || {
+            let model_of = |trials: &store::Trials| (trials.revision.number != 2).then(Model::default);
+            let found = store.trials().unwrap().into_iter();
+            let found = found.map(|trials| Found { model: model_of(&trials), trials }).collect();
+            let trials = Trials { found, good: None };
+            (trials.of(Some(&id(1)), &Model::default(), &me).0, trials.of(Some(&id(3)), &Model::default(), &me).0)
+        };
+        try_all();
+        assert_eq!(n_crashes(), (1, 1));
+        try_all();
+        assert_eq!(n_crashes(), (2, 2), "another life");
     }
 }
