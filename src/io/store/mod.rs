@@ -44,7 +44,7 @@ pub const FILE_NAME: &str = "enact.redb";
 const SCHEMA: u32 = 1;
 
 /// The most bytes that one value may have when it is read: far above a model of 100k components (45 MB), far below memory.
-const VALUE_MAX_BYTES: usize = 1 << 30;
+pub const VALUE_MAX_BYTES: usize = 1 << 30;
 
 /// What redb may hold in memory. Its default is 1 GiB; a node reads little of what it has written, and what it changes in one
 /// transaction is held beside this.

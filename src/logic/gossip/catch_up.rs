@@ -9,8 +9,9 @@ use super::{
     Answer, Conflict, Learned, Origin, Registers, Replica, Revision, Stamp, StateDigest, Unbelievable, Writes,
     conflict::Merge,
     full::{Full, LOG_WRITES_MAX, Packed, Record, Undo},
+    history::WRITES_MAX_BYTES,
     registers::Entry,
-    view,
+    view, weight,
 };
 use crate::{
     model::change::{self, Element, Register},
@@ -37,6 +38,11 @@ impl Replica {
                 let entry = before.get(&element, &register).map(|entry| (entry.stamp, entry.cell.clone()));
                 (element, register, entry)
             }));
+        }
+        let held = undo.iter().map(|(.., held)| weight::of_cell(held.as_ref().and_then(|(_, cell)| cell.as_ref())));
+        if n_writes_max > 0 && held.sum::<usize>() > WRITES_MAX_BYTES {
+            // Small writes in the place of large values: without what they overwrote they are of no use to who comes.
+            return self.full_with(0);
         }
         Full {
             registers: Packed::of(&self.registers),

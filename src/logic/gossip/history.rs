@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Conflict, Origin, Registers, Revision, RevisionId, Stamp, Writes, Written, hash, view};
+use super::{Conflict, Origin, Registers, Revision, RevisionId, Stamp, Writes, Written, hash, view, weight};
 use crate::model::{
     Model, Shared,
     change::{Element, Register},
@@ -20,8 +20,15 @@ pub const REVISIONS_MAX: usize = 1000;
 /// The most register writes kept to be sent to replicas that missed them (some 20 MB). Who missed more takes the full state.
 pub const WRITES_MAX: usize = 200_000;
 
+/// The most bytes of texts in them: few large values reach it long before there are many writes. A message carries 64 MiB, and with
+/// these go what they overwrote (as much again), conflicts, and the registers themselves.
+pub const WRITES_MAX_BYTES: usize = 16 * 1024 * 1024;
+
 /// The most conflicts kept.
 pub const CONFLICTS_MAX: usize = 10_000;
+
+/// The most bytes of texts in them. One that is larger alone is told, and not kept.
+pub const CONFLICTS_MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// So many of the latest revisions are kept whole: pushes that are under way at the same time have them for a base.
 pub const WHOLE_LATEST: usize = 8;
@@ -62,6 +69,8 @@ pub struct History {
     conflicts: BTreeMap<(Stamp, Element, Register), Conflict>,
     number_max: u64,
     n_writes: usize,
+    n_writes_bytes: usize,
+    n_conflicts_bytes: usize,
     sum: u128,
 }
 
@@ -81,6 +90,8 @@ impl Default for History {
             conflicts: BTreeMap::new(),
             number_max: 0,
             n_writes: 0,
+            n_writes_bytes: 0,
+            n_conflicts_bytes: 0,
             sum: 0,
         }
     }
@@ -268,7 +279,10 @@ impl History {
         self.sum = self.sum.wrapping_add(hash::revision(revision));
         self.number_max = self.number_max.max(revision.id.number);
         match writes {
-            Some(writes) => self.n_writes += n_cells(writes),
+            Some(writes) => {
+                self.n_writes += n_cells(writes);
+                self.n_writes_bytes += weight::of_writes(writes);
+            }
             None => self.forgot(revision.stamp),
         }
         for parent in &revision.parents {
@@ -294,10 +308,11 @@ impl History {
             self.kept.remove(&stamp);
             self.sum = self.sum.wrapping_sub(hash::revision(&kept.revision));
             self.n_writes -= kept.writes.as_ref().map_or(0, n_cells);
+            self.n_writes_bytes -= kept.writes.as_ref().map_or(0, weight::of_writes);
             self.heads.remove(&stamp);
             self.forgot(stamp);
         }
-        while self.n_writes > WRITES_MAX
+        while (self.n_writes > WRITES_MAX || self.n_writes_bytes > WRITES_MAX_BYTES)
             && let Some(stamp) = self.kept.iter().find(|(_, kept)| kept.writes.is_some()).map(|(stamp, _)| *stamp)
         {
             self.forget_writes(stamp);
@@ -316,7 +331,9 @@ impl History {
         self.root = None;
         if let Some(kept) = self.kept.get_mut(&stamp) {
             let kept = kept.to_mut();
-            self.n_writes -= kept.writes.take().as_ref().map_or(0, n_cells);
+            let writes = kept.writes.take();
+            self.n_writes -= writes.as_ref().map_or(0, n_cells);
+            self.n_writes_bytes -= writes.as_ref().map_or(0, weight::of_writes);
             kept.whole = kept.whole.take().or_else(|| after.map(Whole::of));
         }
         self.forgot(stamp);
@@ -326,9 +343,18 @@ impl History {
     pub(super) fn collide(&mut self, conflict: Conflict) -> bool {
         let key = (conflict.loser.stamp, conflict.element.clone(), conflict.register.clone());
         let is_new = !self.conflicts.contains_key(&key);
-        self.conflicts.insert(key, conflict);
-        while self.conflicts.len() > CONFLICTS_MAX {
-            self.conflicts.pop_first();
+        let n_bytes = weight::of_conflict(&conflict);
+        if n_bytes > CONFLICTS_MAX_BYTES {
+            return is_new;
+        }
+        self.n_conflicts_bytes += n_bytes;
+        let mut gone = self.conflicts.insert(key, conflict);
+        loop {
+            self.n_conflicts_bytes -= gone.as_ref().map_or(0, weight::of_conflict);
+            if self.conflicts.len() <= CONFLICTS_MAX && self.n_conflicts_bytes <= CONFLICTS_MAX_BYTES {
+                break;
+            }
+            gone = self.conflicts.pop_first().map(|(_, oldest)| oldest);
         }
         is_new
     }

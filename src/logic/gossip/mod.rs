@@ -26,6 +26,7 @@ pub mod row;
 pub mod stamp;
 pub mod timing;
 mod view;
+mod weight;
 
 #[cfg(test)]
 mod history_laws;

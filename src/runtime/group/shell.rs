@@ -23,6 +23,7 @@ use crate::{
     io::{
         clock::Steady,
         engine::{MESSAGE_MAX_BYTES, Router, codec},
+        store::VALUE_MAX_BYTES,
     },
     logic::gossip::{
         Adoption, Effect, GroupMessage, News, Protocol, Push, PushRefused, Pushed, Record, Replica, Snapshot,
@@ -173,7 +174,7 @@ impl GroupActor {
             Ok(records) => {
                 n_base_bytes = records.first().map_or(0, Vec::len);
                 for record in &records {
-                    match codec::decode::<Record>(record, MESSAGE_MAX_BYTES) {
+                    match codec::decode::<Record>(record, VALUE_MAX_BYTES) {
                         Ok(record) => replica.restore(record),
                         Err(error) => failure = Some(format!("the kept state of the group cannot be read: {error}")),
                     }

@@ -25,6 +25,8 @@ use crate::{
     words::{ComponentName, GroupName, InstancePath, Name, NodeName, TypeRef},
 };
 
+mod large;
+
 const LIMIT: Duration = Duration::from_secs(20);
 /// Larger changes go in two.
 const WHOLE_MAX: u32 = 100;

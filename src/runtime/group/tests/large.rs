@@ -1,0 +1,53 @@
+//! Values of megabytes: what is kept and sent stays within what can be read.
+
+use super::*;
+use crate::{
+    io::engine::{MESSAGE_MAX_BYTES, codec},
+    logic::gossip::{Answer, Replica},
+    words::Time,
+};
+
+const MB: usize = 1_000_000;
+
+fn with_note(n: usize, n_bytes: usize) -> Model {
+    let mut wanted = Model::default();
+    let value = n.to_string().repeat(n_bytes);
+    wanted.apply(&[channel("x"), note("x", &value)]).unwrap();
+    wanted
+}
+
+#[test]
+fn a_large_value_that_is_set_again_and_again_fits_into_a_message() {
+    let mut replica = Replica::new(name("a"), Timing::default().ahead_max);
+    for n in 0..6 {
+        replica.push(Time::from_ms(1000 + n as u64), wanted_push(with_note(n, 12 * MB))).unwrap();
+    }
+    let full = codec::encode(&replica.full()).unwrap();
+    assert!(full.len() < MESSAGE_MAX_BYTES, "{} bytes", full.len());
+    let answered = match replica.answer(&BTreeMap::new(), Replica::new(name("b"), Duration::ZERO).digest()) {
+        Answer::Full(full) => GroupMessage::Full(full),
+        Answer::Missing(deltas) => GroupMessage::Missing { deltas, vector: replica.vector().clone() },
+    };
+    let answered = codec::encode(&answered).unwrap();
+    assert!(answered.len() < MESSAGE_MAX_BYTES, "{} bytes", answered.len());
+}
+
+#[actix::test]
+async fn a_node_reads_what_it_kept_however_large_the_model_is() {
+    let disk = Disk::default();
+    let value = "v".repeat(14 * MB);
+    {
+        let a = member_with(&Net::default(), "a", Box::new(disk.clone()), false, || Box::new(Gossip));
+        a.group.synced(LIMIT).await.unwrap();
+        for n in 0..5 {
+            let channel_name = format!("x{n}");
+            a.edit(&[channel(&channel_name), note(&channel_name, &value)]).await;
+        }
+        a.group.renew();
+        let disk = disk.clone();
+        eventually("all is kept in one", || disk.0.lock().unwrap().0.len() == 1).await;
+    }
+    let again = member_with(&Net::default(), "a", Box::new(disk), false, || Box::new(Gossip));
+    again.group.synced(LIMIT).await.unwrap();
+    assert_eq!(again.group.current().model.channels.len(), 5);
+}
