@@ -9,7 +9,11 @@ use enact::{
     words::{ComponentName, InstancePath, NodeName},
 };
 
-use super::{Event, World, parts::Ledger, wishes::node};
+use super::{
+    Event, World,
+    parts::{IN_ORDER, Ledger},
+    wishes::node,
+};
 use crate::{
     agenda::MS,
     run,
@@ -51,14 +55,23 @@ impl World<'_> {
                 change::diff(model, &current.model)
             );
         }
-        if let Some((invariant, detail)) = Ledger::fault() {
-            return Err(Violation { invariant: invariant.to_owned(), detail });
-        }
+        self.look_at_what_is_heard()?;
         self.look_at_what_runs()?;
         self.look_at_queues()?;
         self.look_at_pushes()?;
         self.mark(Ledger::n_begun());
         Ok(())
+    }
+
+    fn look_at_what_is_heard(&mut self) -> Checked {
+        for (at, group) in self.groups() {
+            self.moves.look(at, &group.current().model);
+        }
+        let mut faults = Ledger::faults().into_iter();
+        match faults.find(|fault| fault.invariant != IN_ORDER || !self.moves.again(&fault.hearer)) {
+            Some(fault) => Err(Violation { invariant: fault.invariant.to_owned(), detail: fault.detail }),
+            None => Ok(()),
+        }
     }
 
     fn look_at_ends(&mut self) -> Checked {

@@ -4,6 +4,7 @@
 
 mod check;
 mod life;
+mod moves;
 mod parts;
 mod person;
 mod wishes;
@@ -32,6 +33,7 @@ use tokio::{
 
 use self::{
     life::{Birth, Life},
+    moves::Moves,
     parts::Ledger,
     person::{Book, Told},
     wishes::{GROUP, node},
@@ -112,6 +114,7 @@ struct World<'t> {
     is_calm: bool,
     /// The models that were seen, by their digests.
     seen: BTreeMap<StateDigest, Model>,
+    moves: Moves,
 }
 
 /// Lets a world live.
@@ -170,6 +173,7 @@ impl World<'_> {
             with_trouble: chance.percent(60),
             is_calm: false,
             seen: BTreeMap::new(),
+            moves: Moves::default(),
             chance,
         })
     }

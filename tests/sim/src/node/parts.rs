@@ -18,6 +18,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::run::ORDERED;
 
+/// Does not hold for who moves again before its last move is settled.
+pub(super) const IN_ORDER: &str = "what is said is heard in order";
+
 /// How often a part that runs sends.
 const BEAT: Duration = Duration::from_millis(150);
 
@@ -164,7 +167,17 @@ pub(super) struct Ledger {
     heard: BTreeMap<(u64, String, u64), Heard>,
     /// From then on, in milliseconds, nothing that is said may be missed.
     gapless_from: u64,
-    fault: Option<(&'static str, String)>,
+    faults: Vec<Fault>,
+}
+
+/// Something was heard otherwise than it was said.
+pub(super) struct Fault {
+    /// Who heard it: `node.component`.
+    pub(super) hearer: String,
+    /// What should be so.
+    pub(super) invariant: &'static str,
+    /// What was so instead.
+    pub(super) detail: String,
 }
 
 /// What a part has said to another one, by its last words.
@@ -183,7 +196,7 @@ impl Ledger {
             running: BTreeMap::new(),
             heard: BTreeMap::new(),
             gapless_from: u64::MAX,
-            fault: None,
+            faults: Vec::new(),
         }
     }
 
@@ -220,9 +233,9 @@ impl Ledger {
         })
     }
 
-    /// What was heard otherwise than it was said: what should be so, and what was so instead.
-    pub(super) fn fault() -> Option<(&'static str, String)> {
-        LEDGER.with_borrow(|ledger| ledger.fault.clone())
+    /// What was heard otherwise than it was said since this was last asked.
+    pub(super) fn faults() -> Vec<Fault> {
+        LEDGER.with_borrow_mut(|ledger| std::mem::take(&mut ledger.faults))
     }
 }
 
@@ -264,17 +277,19 @@ impl Running {
             let key = (self.0, port.to_owned(), number_of(life));
             let from = from.to_owned();
             let last = ledger.heard.entry(key).or_insert(Heard { from, at_ms, number, numbers: BTreeSet::new() });
-            let fault = if !last.numbers.insert(number) {
+            let invariant = if !last.numbers.insert(number) {
                 Some("what is said is heard once")
             } else if number < last.number {
-                Some("what is said is heard in order")
+                Some(IN_ORDER)
             } else if last.at_ms >= ledger.gapless_from && number > last.number + 1 {
                 Some("in calm times nothing that is said is missed")
             } else {
                 None
             };
-            if let Some(fault) = fault {
-                ledger.fault = Some((fault, format!("{port} hears {}: {number} after {}", last.from, last.number)));
+            if let Some(invariant) = invariant {
+                let hearer = port.rsplit_once('.').map_or(port, |(hearer, _)| hearer).to_owned();
+                let detail = format!("{port} hears {}: {number} after {}", last.from, last.number);
+                ledger.faults.push(Fault { hearer, invariant, detail });
             }
             (last.at_ms, last.number) = (at_ms, number);
         });
