@@ -243,3 +243,18 @@ fn a_directory_that_cannot_be_made_is_named() {
     let error = Store::open(&dir.path().join("data")).unwrap_err();
     assert!(matches!(error, StoreError::Io { .. }) && error.to_string().contains("data"), "{error}");
 }
+
+#[test]
+fn trials_of_an_older_build_count_no_more() {
+    const OLD: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("trials");
+    let dir = TempDir::new().unwrap();
+    Store::open(dir.path())
+        .unwrap()
+        .write(|txn| Ok(drop(txn.open_table(OLD)?.insert("1@n0", b"two".as_slice())?)))
+        .unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(store.trials().unwrap(), []);
+    assert!(
+        store.read(|txn| Ok(!txn.list_tables()?.any(|table| redb::TableHandle::name(&table) == "trials"))).unwrap()
+    );
+}
