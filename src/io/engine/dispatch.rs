@@ -273,7 +273,8 @@ impl Runs<'_> {
 
     fn seal(&mut self) {
         if let Some((service, start, end, n_messages)) = self.open.take() {
-            let run = Run::new(self.wire.clone(), self.lane, self.payload.slice(start..end), n_messages);
+            let records = self.payload.slice(start..end);
+            let run = Run::new(self.wire.clone(), self.lane, records, self.payload.len(), n_messages);
             self.backlog.push_back(Step::Deliver(service, Parcel::Run(run)));
         }
     }

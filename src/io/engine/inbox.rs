@@ -21,24 +21,37 @@ use crate::logic::link::{Lane, next_record};
 /// Messages that wait for a service: a full frame of the smallest messages fits, and a stuck service keeps at most this many.
 pub const INBOX_MAX: usize = 8192;
 
+/// With so many bytes waiting, a service is as full as with [`INBOX_MAX`] messages: one message of any size goes beyond it, none waits
+/// for an empty queue.
+pub const INBOX_MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// With more messages waiting, one that is a small part of its frame is copied out of it, so that the frame can go.
+const FRAMES_MAX: usize = 1024;
+
 /// The queue is told of so many taken messages at once, unless somebody waits for room: what all touch is touched seldom.
 const TOLD_EVERY: usize = 64;
+
+/// The same in bytes, for large messages: a small part of the bound.
+const TOLD_EVERY_BYTES: usize = 1024 * 1024;
 
 /// Tells and requests for one service that stood one after the other in a frame.
 #[derive(Debug)]
 pub(super) struct Run {
     wire: Arc<Wire>,
     lane: Lane,
-    /// The records; those before `at` are taken.
+    /// The records; those before `at` are taken. As long as the run waits in a queue, they stay as they are.
     records: Bytes,
     at: usize,
+    /// What the records keep in memory: the frame in which they came.
+    kept_bytes: usize,
     n_left: usize,
     is_alone: bool,
 }
 
 impl Run {
-    pub(super) fn new(wire: Arc<Wire>, lane: Lane, records: Bytes, n_messages: usize) -> Run {
-        Run { wire, lane, records, at: 0, n_left: n_messages, is_alone: n_messages == 1 }
+    /// `kept_bytes`: how large the frame is of which the records are a part.
+    pub(super) fn new(wire: Arc<Wire>, lane: Lane, records: Bytes, kept_bytes: usize, n_messages: usize) -> Run {
+        Run { wire, lane, records, at: 0, kept_bytes, n_left: n_messages, is_alone: n_messages == 1 }
     }
 
     fn next(&mut self) -> Option<Incoming> {
@@ -66,7 +79,20 @@ impl Run {
             next_record(&self.records, &mut self.at);
         }
         self.n_left -= n;
-        Run::new(self.wire.clone(), self.lane, self.records.slice(start..self.at), n)
+        let first = self.records.slice(start..self.at);
+        // What is counted for the rest is the rest; and both are soon taken, one after the other.
+        self.records = self.records.slice(mem::take(&mut self.at)..);
+        self.kept_bytes -= first.len();
+        let kept_bytes = first.len();
+        Run::new(self.wire.clone(), self.lane, first, kept_bytes, n)
+    }
+
+    /// Lets the frame go of which the records are a small part.
+    fn leave_frame(&mut self) {
+        if self.records.len() < self.kept_bytes / 2 {
+            self.records = Bytes::copy_from_slice(&self.records);
+            self.kept_bytes = self.records.len();
+        }
     }
 }
 
@@ -89,6 +115,20 @@ impl Parcel {
         match self {
             Parcel::One(_) => 1,
             Parcel::Run(run) => run.n_left,
+        }
+    }
+
+    pub(super) fn n_bytes(&self) -> usize {
+        match self {
+            Parcel::One(message) => message.body.len(),
+            Parcel::Run(run) => run.records.len(),
+        }
+    }
+
+    /// It will wait for a while: keeps no more than it needs.
+    pub(super) fn leave_frame(&mut self) {
+        if let Parcel::Run(run) = self {
+            run.leave_frame();
         }
     }
 
@@ -123,8 +163,9 @@ pub(super) enum Undelivered {
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     state: Mutex<State>,
-    /// Messages that wait, those in the taker's hands included.
-    n_waiting: AtomicUsize,
+    /// Messages taken since the beginning, and their bytes: what was put in and not taken waits, in the taker's hands as well.
+    n_taken: AtomicUsize,
+    bytes_taken: AtomicUsize,
     room: Notify,
     /// Somebody waits for room.
     is_wanted: AtomicBool,
@@ -135,11 +176,29 @@ struct State {
     parcels: VecDeque<Parcel>,
     taker: Option<Waker>,
     is_closed: bool,
+    /// Messages put in since the beginning, and their bytes.
+    n_put: usize,
+    bytes_put: usize,
 }
 
 impl Queue {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn n_waiting(&self, state: &State) -> usize {
+        state.n_put.wrapping_sub(self.n_taken.load(SeqCst))
+    }
+
+    /// How many messages may be put in.
+    fn room(&self, state: &State, n_waiting: usize) -> usize {
+        let is_full = state.bytes_put.wrapping_sub(self.bytes_taken.load(SeqCst)) >= INBOX_MAX_BYTES;
+        if is_full { 0 } else { INBOX_MAX.saturating_sub(n_waiting) }
+    }
+
+    fn is_open(&self) -> bool {
+        let state = self.lock();
+        state.is_closed || self.room(&state, self.n_waiting(&state)) > 0
     }
 
     /// Puts a parcel into the queue, or as much of it as there is room for.
@@ -148,7 +207,8 @@ impl Queue {
         if state.is_closed {
             return Err(Undelivered::NoService(parcel));
         }
-        let room = INBOX_MAX.saturating_sub(self.n_waiting.load(SeqCst));
+        let n_waiting = self.n_waiting(&state);
+        let room = self.room(&state, n_waiting);
         let mut rest = None;
         if parcel.len() > room {
             match &mut parcel {
@@ -159,7 +219,11 @@ impl Queue {
                 _ => return Err(Undelivered::Full(parcel)),
             }
         }
-        self.n_waiting.fetch_add(parcel.len(), SeqCst);
+        if n_waiting >= FRAMES_MAX {
+            parcel.leave_frame();
+        }
+        state.n_put = state.n_put.wrapping_add(parcel.len());
+        state.bytes_put = state.bytes_put.wrapping_add(parcel.n_bytes());
         state.parcels.push_back(parcel);
         let taker = state.taker.take();
         drop(state);
@@ -188,15 +252,17 @@ impl Queue {
         // Registered before the look: room that comes after it wakes us.
         room.as_mut().enable();
         self.is_wanted.store(true, SeqCst);
-        if self.n_waiting.load(SeqCst) < INBOX_MAX || self.lock().is_closed {
+        if self.is_open() {
             return;
         }
         room.await;
     }
 
-    fn taken(&self, n: usize) {
-        self.n_waiting.fetch_sub(n, SeqCst);
-        if self.is_wanted.load(SeqCst) && self.is_wanted.swap(false, SeqCst) {
+    fn taken(&self, n_messages: usize, n_bytes: usize) {
+        self.n_taken.fetch_add(n_messages, SeqCst);
+        self.bytes_taken.fetch_add(n_bytes, SeqCst);
+        // The bytes of a run come back at its end: not each of its messages makes room.
+        if self.is_wanted.load(SeqCst) && self.is_open() && self.is_wanted.swap(false, SeqCst) {
             self.room.notify_waiters();
         }
     }
@@ -209,13 +275,14 @@ pub struct Inbox {
     queue: Arc<Queue>,
     /// Taken from the queue, not yet from the inbox.
     at_hand: VecDeque<Parcel>,
-    /// Taken, and not told yet.
+    /// Taken, and not told yet; the bytes of a run when all of it is taken.
     n_taken: usize,
+    bytes_taken: usize,
 }
 
 impl Inbox {
     pub(super) fn of(queue: Arc<Queue>) -> Inbox {
-        Inbox { queue, at_hand: VecDeque::new(), n_taken: 0 }
+        Inbox { queue, at_hand: VecDeque::new(), n_taken: 0, bytes_taken: 0 }
     }
 
     /// The next message; `None` when the service has been replaced, or the router is closed. Losing the future loses nothing.
@@ -271,25 +338,34 @@ impl Inbox {
                     Some(message) => message,
                     None => {
                         self.n_taken += run.n_left;
+                        self.bytes_taken += run.records.len();
                         self.at_hand.pop_front();
                         continue;
                     }
                 },
                 Parcel::One(_) => match self.at_hand.pop_front()? {
-                    Parcel::One(message) => message,
+                    Parcel::One(message) => {
+                        self.bytes_taken += message.body.len();
+                        message
+                    }
                     Parcel::Run(_) => continue,
                 },
             };
             self.n_taken += 1;
-            if self.n_taken >= TOLD_EVERY || self.queue.is_wanted.load(SeqCst) {
-                self.queue.taken(mem::take(&mut self.n_taken));
+            let is_much = self.n_taken >= TOLD_EVERY || self.bytes_taken >= TOLD_EVERY_BYTES;
+            if is_much || self.queue.is_wanted.load(SeqCst) {
+                self.tell_taken();
             }
             return Some(message);
         }
-        if self.n_taken > 0 {
-            self.queue.taken(mem::take(&mut self.n_taken));
+        if self.n_taken > 0 || self.bytes_taken > 0 {
+            self.tell_taken();
         }
         None
+    }
+
+    fn tell_taken(&mut self) {
+        self.queue.taken(mem::take(&mut self.n_taken), mem::take(&mut self.bytes_taken));
     }
 }
 
@@ -303,45 +379,4 @@ impl Drop for Inbox {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::io::engine::{Peer, Role};
-
-    fn one(number: u8) -> Parcel {
-        let from = Peer { name: "n".parse().unwrap(), incarnation: 1, role: Role::Node };
-        Parcel::One(Incoming { from, body: Bytes::copy_from_slice(&[number]), reply: None })
-    }
-
-    #[tokio::test]
-    async fn a_full_queue_takes_no_more_and_tells_when_there_is_room() {
-        let queue = Arc::new(Queue::default());
-        let mut inbox = Inbox::of(queue.clone());
-        for _ in 0..INBOX_MAX {
-            queue.deliver(one(1)).unwrap();
-        }
-        assert!(matches!(queue.deliver(one(2)), Err(Undelivered::Full(_))));
-        let waiting = tokio::spawn({
-            let queue = queue.clone();
-            async move { queue.has_room().await }
-        });
-        tokio::task::yield_now().await;
-        assert!(!waiting.is_finished());
-        assert_eq!(inbox.recv().await.unwrap().body[0], 1);
-        waiting.await.unwrap();
-        queue.deliver(one(2)).unwrap();
-        let mut messages = Vec::new();
-        while inbox.recv_many(&mut messages, 1000).await == 1000 {}
-        assert_eq!((messages.len(), messages.last().unwrap().body[0]), (INBOX_MAX, 2));
-    }
-
-    #[tokio::test]
-    async fn a_service_that_ends_gives_what_it_has_and_takes_no_more() {
-        let queue = Arc::new(Queue::default());
-        let mut inbox = Inbox::of(queue.clone());
-        queue.deliver(one(1)).unwrap();
-        queue.close();
-        assert!(matches!(queue.deliver(one(2)), Err(Undelivered::NoService(_))));
-        assert!(inbox.recv().await.is_some());
-        assert!(inbox.recv().await.is_none());
-    }
-}
+mod tests;

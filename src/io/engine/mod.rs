@@ -34,7 +34,7 @@ pub use crate::logic::{
     peers::{Address, DownReason, PROTOCOL, Peer, PeerEvent, RefuseReason, Role, Sighting},
 };
 pub use config::Config;
-pub use inbox::{INBOX_MAX, Inbox};
+pub use inbox::{INBOX_MAX, INBOX_MAX_BYTES, Inbox};
 pub use router::{AskError, PeerStats, Router, SendError, Stats};
 pub use service::{Incoming, ReplyTo, ServiceId};
 #[cfg(feature = "zenoh")]

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Peer,
-    inbox::{Inbox, Parcel, Queue, Undelivered},
+    inbox::{INBOX_MAX_BYTES, Inbox, Parcel, Queue, Undelivered},
     wire::Wire,
 };
 use crate::logic::link::Lane;
@@ -129,15 +129,37 @@ impl fmt::Debug for ReplyTo {
     }
 }
 
-/// Messages kept for services that are not served yet; a handful of peers and consoles ask a newcomer at once.
+/// Messages kept for services that are not served yet; a handful of peers and consoles ask a newcomer at once. And of their bytes no
+/// more than an inbox takes.
 const EARLY_MAX: usize = 1024;
+
+/// What came from peers for services that are not served yet.
+#[derive(Debug, Default)]
+struct Early {
+    parcels: Vec<(ServiceId, Parcel)>,
+}
+
+impl Early {
+    /// Keeps a parcel, or gives it back.
+    fn keep(&mut self, service: ServiceId, mut parcel: Parcel) -> Result<(), Parcel> {
+        let kept = || self.parcels.iter().map(|(_, parcel)| parcel);
+        let n_messages: usize = kept().map(Parcel::len).sum();
+        let n_bytes: usize = kept().map(Parcel::n_bytes).sum();
+        if n_messages + parcel.len() > EARLY_MAX || n_bytes >= INBOX_MAX_BYTES {
+            return Err(parcel);
+        }
+        parcel.leave_frame();
+        self.parcels.push((service, parcel));
+        Ok(())
+    }
+}
 
 /// The services of this node.
 #[derive(Debug, Default)]
 pub(super) struct Services {
     queues: RwLock<HashMap<ServiceId, Arc<Queue>>>,
-    /// What came from peers for services that are not served yet, in this node's first moment; `None` after it.
-    early: Mutex<Option<Vec<(ServiceId, Parcel)>>>,
+    /// In this node's first moment; `None` after it.
+    early: Mutex<Option<Early>>,
 }
 
 impl Services {
@@ -146,8 +168,8 @@ impl Services {
         let mut queues = self.queues.write().unwrap_or_else(PoisonError::into_inner);
         let former = queues.insert(service, queue.clone());
         if let Some(early) = self.early().as_mut() {
-            for (_, parcel) in early.extract_if(.., |(of, _)| *of == service) {
-                // There is room: it is empty, and fewer are kept.
+            for (_, parcel) in early.parcels.extract_if(.., |(of, _)| *of == service) {
+                // There is room: it is empty, and no more is kept.
                 drop(queue.deliver(parcel));
             }
         }
@@ -174,11 +196,8 @@ impl Services {
             return queue.deliver(parcel);
         }
         match self.early().as_mut() {
-            Some(early) if early.iter().map(|(_, early)| early.len()).sum::<usize>() + parcel.len() <= EARLY_MAX => {
-                early.push((service, parcel));
-                Ok(())
-            }
-            _ => Err(Undelivered::NoService(parcel)),
+            Some(early) => early.keep(service, parcel).map_err(Undelivered::NoService),
+            None => Err(Undelivered::NoService(parcel)),
         }
     }
 
@@ -190,7 +209,7 @@ impl Services {
     /// From now on they do not; gives those whose services did not come.
     pub(super) fn end_first_moment(&self) -> Vec<Parcel> {
         let early = self.early().take().unwrap_or_default();
-        early.into_iter().map(|(_, parcel)| parcel).collect()
+        early.parcels.into_iter().map(|(_, parcel)| parcel).collect()
     }
 
     pub(super) fn queue(&self, service: ServiceId) -> Option<Arc<Queue>> {
@@ -203,7 +222,27 @@ impl Services {
         drop(self.end_first_moment());
     }
 
-    fn early(&self) -> MutexGuard<'_, Option<Vec<(ServiceId, Parcel)>>> {
+    fn early(&self) -> MutexGuard<'_, Option<Early>> {
         self.early.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::engine::{INBOX_MAX_BYTES, Role};
+
+    #[tokio::test]
+    async fn what_waits_for_services_that_are_not_served_yet_is_bounded_in_bytes() {
+        let from = Peer { name: "n".parse().unwrap(), incarnation: 1, role: Role::Node };
+        let (services, service) = (Services::default(), ServiceId::of("later"));
+        let body = Bytes::from(vec![0; 1024 * 1024]);
+        let large = || Parcel::One(Incoming { from: from.clone(), body: body.clone(), reply: None });
+        services.begin_first_moment();
+        let n_kept = (0..EARLY_MAX).take_while(|_| services.deliver_from_afar(service, large()).is_ok()).count();
+        assert_eq!(n_kept, INBOX_MAX_BYTES / body.len());
+        let mut inbox = services.serve(service);
+        let n_served = std::iter::from_fn(|| inbox.try_recv()).count();
+        assert_eq!(n_served, n_kept);
     }
 }
