@@ -438,7 +438,9 @@ fn serve_states(world: &Rc<World>, router: &Router) {
     let mut incoming = router.serve(handover::SERVICE);
     let world = world.clone();
     actix_rt::spawn(async move {
-        while let Some(Incoming { body, reply: Some(reply), .. }) = incoming.recv().await {
+        while let Some(Incoming { body, reply, .. }) = incoming.recv().await {
+            // Who wants no answer gets none; others still ask.
+            let Some(reply) = reply else { continue };
             let world = world.clone();
             actix_rt::spawn(async move { reply.send(handover::answer(world, body).await) });
         }
@@ -450,7 +452,8 @@ fn serve_status(world: &Rc<World>, router: &Router, options: &Rc<Options>, liste
     let mut incoming = router.serve(local::SERVICE);
     let (world, options, listen) = (world.clone(), options.clone(), listen.to_vec());
     actix_rt::spawn(async move {
-        while let Some(Incoming { reply: Some(reply), .. }) = incoming.recv().await {
+        while let Some(Incoming { reply, .. }) = incoming.recv().await {
+            let Some(reply) = reply else { continue };
             let (world, options, listen) = (world.clone(), options.clone(), listen.clone());
             actix_rt::spawn(async move {
                 let status = local::status(&world, &options.version, &listen).await;
@@ -539,4 +542,29 @@ async fn signals() {
         tracing::warn!("told twice: ending at once");
         std::process::exit(130);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::io::engine::{AskError, Lane};
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    #[actix_rt::test]
+    async fn who_wants_no_answer_ends_no_service() {
+        let (world, options) = World::alone(|_| ());
+        let router = world.router.clone();
+        serve_states(&world, &router);
+        serve_status(&world, &router, &options, &[]);
+        // A question that cannot be read is answered, too.
+        for (service, is_fine) in [(handover::SERVICE, false), (local::SERVICE, true)] {
+            router.tell(&world.me, service, Lane::Control, Bytes::new()).unwrap();
+            let answer = router.ask(&world.me, service, Lane::Control, Bytes::new(), LIMIT).await;
+            let is_answered = if is_fine { answer.is_ok() } else { matches!(answer, Err(AskError::Refused(_))) };
+            assert!(is_answered, "{service}: {answer:?}");
+        }
+    }
 }

@@ -97,3 +97,30 @@ impl fmt::Debug for Options {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+impl Options {
+    /// Those of a node without others, on the thread that asks.
+    pub(super) fn alone() -> Options {
+        Options {
+            name: NodeName::parse("node1").expect("a valid name"),
+            group: GroupName::parse("default").expect("a valid name"),
+            engine: engine::Config::default(),
+            any_port: true,
+            data: None,
+            boot: Boot::Default,
+            n_workers: 0,
+            limits: Limits::default(),
+            checkpoint: Duration::from_secs(1),
+            drain: Duration::from_secs(1),
+            restart: Policy::DEFAULT,
+            scrape: None,
+            probation: Duration::ZERO,
+            version: String::new(),
+            logs: None,
+            metrics: Metrics::default(),
+            child_command: None,
+            obeys_signals: false,
+        }
+    }
+}

@@ -151,3 +151,20 @@ impl World {
         }
     }
 }
+
+#[cfg(test)]
+impl World {
+    /// A world without others and without anything on disk, and the options it was made of.
+    pub(super) fn alone(change: impl FnOnce(&mut Options)) -> (Rc<World>, Rc<Options>) {
+        use crate::io::{engine::Role, store::Store};
+
+        let mut options = Options::alone();
+        change(&mut options);
+        let me = Peer { name: options.name.clone(), incarnation: 1, role: Role::Node };
+        let catalog = Arc::new(Catalog::default());
+        let hosted = HostedNodes::new(options.clone(), catalog.clone());
+        let disk = Disk::blocking_here(Store::in_memory().expect("memory is there").into());
+        let world = World::new(options.name.clone(), catalog, Router::alone(me), disk, hosted, &options);
+        (world, Rc::new(options))
+    }
+}
