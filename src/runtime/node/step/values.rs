@@ -2,7 +2,11 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use super::{Begun, NOTHING, becomes, failed, handle_of, hosted_node, running::mend, waits};
+use super::{
+    Begun, NOTHING, becomes, failed, handle_of, hosted_node,
+    running::{mend, started},
+    waits,
+};
 use crate::{
     logic::{
         gossip::InstanceState,
@@ -13,7 +17,7 @@ use crate::{
         instance::{Condition, Failure, Handle},
         node::{hosted, world::World},
     },
-    words::AttributeName,
+    words::{AttributeName, Value},
 };
 
 pub(super) fn note_value(world: &World, subject: &Subject, attribute: &AttributeName, value: Option<&Arc<str>>) {
@@ -83,10 +87,8 @@ async fn update(
         true => failed(world, subject, &failure),
         false => failed_update(world, subject, &failure),
     })?;
-    if is_to_start {
-        becomes(world, subject, InstanceState::Running, "");
-    }
-    Ok(())
+    // What waited for it may have crashed it since it answered.
+    if is_to_start { started(world, subject, Ok(Value::Null)) } else { Ok(()) }
 }
 
 /// Whether the model that runs here wants an instance running: one that does not has crashed, or could not be started again.
@@ -97,4 +99,78 @@ fn is_to_run(world: &World, subject: &Subject) -> bool {
 /// An update that was refused leaves the instance as it was; one that crashed it does not.
 fn failed_update(world: &World, subject: &Subject, failure: &Failure) -> String {
     if failure.is_crash() { failed(world, subject, failure) } else { failure.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join;
+
+    use super::*;
+    use crate::{
+        io::clock,
+        logic::restart::{Policy, Restarts},
+        model::{ComponentId, Edit, Instance, Kind},
+        runtime::{
+            instance::{Inbox, Op, inbox::Event},
+            node::instances::Slot,
+        },
+        words::{ChannelName, InstancePath, TypeRef},
+    };
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    /// Something that the model wants running, and that is down.
+    fn down(world: &World) -> (Subject, Arc<Inbox>) {
+        let path = InstancePath::Channel(ChannelName::parse("c").unwrap());
+        let type_ref = TypeRef::new("enact", "Cable", "1.0.0").unwrap();
+        let instance = Instance { type_ref: Some(type_ref.clone()), started: true, ..Instance::default() };
+        world.running.borrow_mut().apply(&[Edit::AddInstance { path: path.clone(), instance }]).unwrap();
+        let subject = Subject { path: path.clone(), type_ref, id: ComponentId(0) };
+        let inbox = Inbox::new(path, Kind::Channel, 1, Arc::from([]), None);
+        inbox.set_condition(Condition::Stopped);
+        world.instances.borrow_mut().insert(Slot {
+            subject: Arc::new(subject.clone()),
+            policy: Policy::DEFAULT,
+            missed: None,
+            was_down: false,
+            handle: Handle::new(inbox.clone()),
+            place: None,
+            values: Dictionary::default(),
+            is_told: true,
+            state: InstanceState::Failed,
+            cause: Arc::default(),
+            since: clock::now(),
+            turn: 0,
+            born: clock::now(),
+            restarts: Restarts::default(),
+            n_restarts: 0,
+            kept: None,
+        });
+        (subject, inbox)
+    }
+
+    #[actix_rt::test]
+    async fn what_crashes_as_soon_as_new_values_have_started_it_does_not_run() {
+        let (world, _) = World::alone(|_| ());
+        let (subject, inbox) = down(&world);
+        let handle = Handle::new(inbox.clone());
+        let instance = async {
+            loop {
+                let Event::Op(op, done) = inbox.next(false).await else { continue };
+                done.send(Ok(Value::Null));
+                if matches!(op, Op::Start) {
+                    // What had waited for it crashes it before anybody looks at the answer.
+                    return inbox.fail(Failure::Other("it crashed".to_owned()));
+                }
+            }
+        };
+        let (updated, ()) =
+            join(update(&world, &subject, &handle, Dictionary::default(), Way::Do, LIMIT), instance).await;
+        let instances = world.instances.borrow();
+        let slot = instances.of(&subject).unwrap();
+        assert_eq!(
+            (updated, slot.state, &*slot.cause),
+            (Err("it crashed".to_owned()), InstanceState::Failed, "it crashed")
+        );
+    }
 }
