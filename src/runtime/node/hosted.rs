@@ -35,6 +35,8 @@ struct Hosted {
     life: Option<Life>,
     /// Whether it is wanted running: what ends by itself is started again.
     is_wanted: bool,
+    /// Why it could not be started again: one more end.
+    not_revived: Option<String>,
     restarts: Restarts,
 }
 
@@ -68,6 +70,7 @@ pub(super) fn add(world: &Rc<World>, node: &NodeName, blueprint: &Blueprint) -> 
         values: blueprint.values.clone(),
         life: None,
         is_wanted: false,
+        not_revived: None,
         restarts: Restarts::default(),
     });
     Ok(())
@@ -93,6 +96,7 @@ pub(super) async fn start(world: &Rc<World>, node: &NodeName, limit: Duration) -
     let Some(()) = world.hosted.borrow_mut().nodes.get_mut(node).map(|hosted| {
         hosted.life = Some(life);
         hosted.is_wanted = true;
+        hosted.not_revived = None;
     }) else {
         return Err(format!("\"{node}\" was removed while it was started"));
     };
@@ -203,6 +207,11 @@ async fn revive(world: &Rc<World>, node: &NodeName, cause: String, limit: Durati
             let is_wanted = world.hosted.borrow().nodes.get(node).is_some_and(|slot| slot.is_wanted);
             if is_wanted && let Err(cause) = start(world, node, limit).await {
                 tracing::warn!(%node, cause, "a hosted node did not start again");
+                // One that lives all the same is looked after, and one that was stopped meanwhile is not wanted.
+                let mut hosted = world.hosted.borrow_mut();
+                if let Some(slot) = hosted.nodes.get_mut(node).filter(|slot| slot.is_wanted && slot.life.is_none()) {
+                    slot.not_revived = Some(cause);
+                }
             }
         }
         Verdict::GiveUp => {
@@ -225,10 +234,13 @@ pub(super) async fn stop_all(world: &Rc<World>, limit: Duration) {
     }
 }
 
-/// Whether a hosted node ended by itself, and how.
+/// Whether a hosted node ended by itself, or could not be started again, and how.
 pub(super) fn ended(world: &Rc<World>, node: &NodeName) -> Option<String> {
     let mut hosted = world.hosted.borrow_mut();
     let slot = hosted.nodes.get_mut(node)?;
+    if let Some(cause) = slot.not_revived.take() {
+        return Some(cause);
+    }
     match slot.life.as_mut()? {
         Life::Process(child) => {
             let status = child.try_wait().ok().flatten()?;
@@ -279,5 +291,60 @@ fn terminate(child: &Child) {
     if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw) {
         // Fails only when it has ended already.
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::process::Command;
+
+    use super::*;
+    use crate::logic::restart::Policy;
+
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_start_again_is_tried_until_that_is_too_often() {
+        let n_tries = Arc::new(AtomicU32::new(0));
+        let tries = n_tries.clone();
+        let (world, options) = World::alone(|options| {
+            options.restart = Policy { restarts: 3, ..Policy::DEFAULT };
+            options.child_command = Some(Arc::new(move |_: &Options| {
+                tries.fetch_add(1, Ordering::Relaxed);
+                Command::new("/nowhere/enact")
+            }));
+        });
+        let node = NodeName::parse("child").unwrap();
+        let mut values = Dictionary::default();
+        values.set(boot::isolation(), "process");
+        let (stop, _) = oneshot::channel();
+        let thread = std::thread::spawn(|| Err("it ended".to_owned()));
+        let slot = Hosted {
+            values,
+            life: Some(Life::Thread { stop, thread }),
+            is_wanted: true,
+            not_revived: None,
+            restarts: Restarts::default(),
+        };
+        world.hosted.borrow_mut().nodes.insert(node.clone(), slot);
+        let is_given_up = async || {
+            while world.hosted.borrow().nodes[&node].is_wanted {
+                sleep(LOOK_AGAIN).await;
+            }
+        };
+        let given_up = tokio::time::timeout(LIMIT, is_given_up());
+        tokio::select! {
+            () = look_after(world.clone(), LIMIT) => {}
+            given_up = given_up => assert!(given_up.is_ok(), "tried {n_tries:?} times"),
+        }
+        assert_eq!(n_tries.load(Ordering::Relaxed), options.restart.restarts);
+        let page = world.journal.borrow().since(Some(0), 10);
+        let last = page.items.last().map(|event| &event.what);
+        assert!(
+            matches!(last, Some(What::Failed { cause, .. }) if cause.contains("cannot start a process")),
+            "{last:?}"
+        );
     }
 }
