@@ -23,7 +23,7 @@ use crate::{
     words::{NodeName, Time},
 };
 
-/// What the network tells, waiting for the task; a whole fleet that appears at once fits. What is beyond comes again.
+/// What the network tells, waiting for the task; a whole fleet that appears at once fits. What comes in frames takes half of it at most.
 const TOLD_MAX: usize = 8192;
 /// Greetings to peers without a link.
 const GREETINGS_MAX: usize = 256;

@@ -105,7 +105,7 @@ pub struct Stats {
     pub peers: Vec<PeerStats>,
     /// Tells that arrived and were dropped because nothing serves them here or the service's queue stayed full.
     pub undeliverable: u64,
-    /// Frames that were refused: garbage, strangers, other protocols.
+    /// Frames that were refused: garbage, strangers, other protocols, greetings beyond what can be followed.
     pub refused_frames: u64,
     /// Requests to peers that wait for their replies.
     pub requests: u64,

@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use serde::de::DeserializeOwned;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 
 use super::{
@@ -166,22 +167,10 @@ impl Shared {
         };
         let payload = frame.split_off(Header::LEN);
         match header.kind {
-            Kind::Hello => match codec::decode(&payload, HELLO_MAX_BYTES) {
-                Ok(hello) => self.tell(Told::Hello(hello)),
-                Err(error) => self.garbage("somebody unknown", error.to_string()),
-            },
-            Kind::Refuse => match codec::decode(&payload, HELLO_MAX_BYTES) {
-                Ok(refusal) => self.tell(Told::Refusal(refusal)),
-                Err(error) => self.garbage("somebody unknown", error.to_string()),
-            },
-            Kind::Bye => match codec::decode::<String>(&payload, HELLO_MAX_BYTES) {
-                Ok(address) => self.tell(Told::Left(Address(address.into()))),
-                Err(error) => self.garbage("somebody unknown", error.to_string()),
-            },
-            Kind::Doubt => match codec::decode(&payload, HELLO_MAX_BYTES) {
-                Ok(doubt) => self.tell(Told::Doubt(doubt)),
-                Err(error) => self.garbage("somebody unknown", error.to_string()),
-            },
+            Kind::Hello => self.said(&payload, Told::Hello),
+            Kind::Refuse => self.said(&payload, Told::Refusal),
+            Kind::Bye => self.said(&payload, |address: String| Told::Left(Address(address.into()))),
+            Kind::Doubt => self.said(&payload, Told::Doubt),
             Kind::Ack | Kind::Data(_) | Kind::Probe(_) | Kind::Answer(_) | Kind::Want(_) => {
                 // Cloned out of the lock: it takes a while.
                 let wire = self.wires.read().unwrap_or_else(PoisonError::into_inner).get(&header.to).cloned();
@@ -193,13 +182,33 @@ impl Shared {
         }
     }
 
+    /// Takes what a frame outside of the lanes says.
+    fn said<T: DeserializeOwned>(&self, payload: &[u8], told: impl FnOnce(T) -> Told) {
+        match codec::decode(payload, HELLO_MAX_BYTES) {
+            // One too many is counted as refused. Greetings are repeated until they are answered; who left vanishes, and who is doubted
+            // falls silent.
+            Ok(said) => {
+                let is_told = self.tell_of_frame(told(said));
+                self.strange_frames.fetch_add(u64::from(!is_told), Relaxed);
+            }
+            Err(error) => self.garbage("somebody unknown", error.to_string()),
+        }
+    }
+
+    /// Tells what came in a frame, while half of the queue is free: no flood of them takes the room of what the network itself says,
+    /// which it says once.
+    fn tell_of_frame(&self, told: Told) -> bool {
+        let has_room = self.told.capacity() > self.told.max_capacity() / 2;
+        if has_room {
+            self.tell(told);
+        }
+        has_room
+    }
+
     /// Counts what is no frame, and sees to it that it is told once.
     pub(super) fn garbage(&self, who: &str, detail: String) {
         self.strange_frames.fetch_add(1, Relaxed);
-        // A flood of it must not take the room of what counts.
-        if self.told.capacity() > self.told.max_capacity() / 2 {
-            self.tell(Told::Garbage { who: who.to_owned(), detail });
-        }
+        self.tell_of_frame(Told::Garbage { who: who.to_owned(), detail });
     }
 
     /// All links, those to peers that are down included.
@@ -257,4 +266,46 @@ pub(super) fn plain_frame(kind: Kind, body: &[u8]) -> Bytes {
     Header::plain(kind).write(&mut frame);
     frame.extend_from_slice(body);
     frame.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::engine::Role;
+
+    #[tokio::test]
+    async fn a_flood_of_frames_leaves_room_for_what_the_network_says() {
+        const N: usize = 16;
+        let me = Peer { name: "n".parse().unwrap(), incarnation: 1, role: Role::Node };
+        let by = Peer { name: "m".parse().unwrap(), ..me.clone() };
+        let hello = Hello {
+            protocol: 4,
+            release: String::new(),
+            group: String::new(),
+            peer: by.clone(),
+            address: "m".into(),
+            place: String::new(),
+            link: 1,
+            yours: 0,
+            answer: true,
+            joining: false,
+        };
+        let flood = [
+            (Kind::Doubt, codec::encode(&Doubt { by: "m".into(), of: "l".into(), silence_ms: 5_000 }).unwrap()),
+            (Kind::Refuse, codec::encode(&Refusal { by, place: "m".into() }).unwrap()),
+            (Kind::Bye, codec::encode("l").unwrap()),
+            (Kind::Hello, codec::encode(&hello).unwrap()),
+        ];
+        for (kind, body) in flood {
+            let (tell, mut told) = mpsc::channel(N);
+            let shared = Shared::new(me.clone(), Address("n".into()), Limits::default(), tell);
+            for _ in 0..2 * N {
+                shared.network(NetworkEvent::Frame(plain_frame(kind, &body)));
+            }
+            shared.network(NetworkEvent::Vanished(Address("dead".into())));
+            let kept: Vec<Told> = std::iter::from_fn(|| told.try_recv().ok()).collect();
+            assert!(matches!(kept.last(), Some(Told::Vanished(_))), "a death is lost in a flood of {kind:?}");
+            assert_eq!(kept.len(), N / 2 + 1);
+        }
+    }
 }
