@@ -250,7 +250,10 @@ fn trials_of_an_older_build_count_no_more() {
     let dir = TempDir::new().unwrap();
     Store::open(dir.path())
         .unwrap()
-        .write(|txn| Ok(drop(txn.open_table(OLD)?.insert("1@n0", b"two".as_slice())?)))
+        .write(|txn| {
+            txn.open_table(OLD)?.insert("1@n0", b"two".as_slice())?;
+            Ok(())
+        })
         .unwrap();
     let store = Store::open(dir.path()).unwrap();
     assert_eq!(store.trials().unwrap(), []);
