@@ -118,3 +118,62 @@ fn a_new_revision_with_the_same_fault_gets_its_own_trials() {
     let grown = unharmed(&mut [&mut node]);
     note("a new revision with the same fault", 1, grown, "it gets trials of its own, and the last good one runs");
 }
+
+#[test]
+fn a_node_that_starts_again_where_a_push_failed_runs_what_ran_before() {
+    let mut group = group("failed");
+    let mut node = group.start("node1");
+    group.apply(&node, "add node1.counter : Counter\n").ok();
+    let good = group.revision(&node);
+    await_good(&node, &good);
+    let script = "add node1.bad : Faulty\nset node1.bad.on_start = 'fail'\nset node1.counter.every = '7'\n";
+    group.apply(&node, script).ended(5);
+    assert_eq!(group.ask(&node, "node1.counter.count"), 0, "it is rolled back");
+
+    // What runs instead does not make what failed good.
+    for _ in 0..2 {
+        assert_eq!(node.terminate(), Some(0), "{}", node.log());
+        node = group.spawn("node1", &[]);
+        let (cause, instead) = ("start fails, as ordered", format!("{good}, which ran well before, runs instead"));
+        group.await_status(&node, "it says what runs instead", |status| {
+            let shown = node_status(status, "node1");
+            let said = shown["cause"].as_str().unwrap_or_default();
+            shown["state"] == "partial" && said.contains(cause) && said.contains(&instead)
+        });
+        let status = group.status(&node);
+        assert_eq!(instance_status(&status, "node1", "counter")["state"], "started", "{status:#}");
+        assert_eq!(group.ask(&node, "node1.counter.count"), 0);
+    }
+
+    // A push that mends nothing leads back to it, and one that mends it starts from there.
+    group.apply(&node, "add node1.other : Counter\n").ended(5);
+    assert_eq!(group.ask(&node, "node1.counter.count"), 0);
+    group.apply(&node, "remove node1.bad\n").ok();
+    group.await_in_step(&node, 1);
+    assert_eq!(group.ask(&node, "node1.other.count"), 0);
+    let grown = unharmed(&mut [&mut node]);
+    note("a restart where a push had failed", 2, grown, "what ran well before runs, and it says so");
+}
+
+#[test]
+fn a_node_that_starts_again_where_nothing_ran_well_says_why_nothing_runs() {
+    let mut group = group("nothing");
+    let script = "add node1 : EnactNode\nadd %group% : Gossip\nattach node1 %group%\n\
+        add node1.bad : Faulty\nset node1.bad.on_start = 'fail'\n";
+    group.write("boot.kevs", script);
+    let boot = ["--boot", "boot.kevs"];
+    let await_cause = |group: &Group, node: &Node| {
+        group.await_status(node, "it says why nothing runs", |status| {
+            let said = node_status(status, "node1")["cause"].as_str().unwrap_or_default();
+            said.contains("start fails, as ordered") && !said.contains("instead")
+        });
+    };
+    let mut node = group.spawn("node1", &boot);
+    await_cause(&group, &node);
+    assert_eq!(node.terminate(), Some(0), "{}", node.log());
+    let node = group.spawn("node1", &boot);
+    await_cause(&group, &node);
+    group.apply(&node, "remove node1.bad\nadd node1.counter : Counter\n").ok();
+    assert_eq!(group.ask(&node, "node1.counter.count"), 0);
+    group.await_in_step(&node, 1);
+}

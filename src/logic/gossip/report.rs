@@ -71,6 +71,18 @@ impl Adoption {
         }
         self
     }
+
+    /// The same with more behind its cause. Of a long cause the end makes room for it.
+    pub fn with_more(mut self, more: &str) -> Adoption {
+        match &mut self {
+            Adoption::Adopted { .. } | Adoption::Poisoned { .. } => {}
+            Adoption::RolledBack { cause, .. } | Adoption::Degraded { cause } | Adoption::Refused { cause } => {
+                cause.truncate(cause.floor_char_boundary(CAUSE_MAX_BYTES.saturating_sub(more.len())));
+                cause.push_str(more);
+            }
+        }
+        self.bounded()
+    }
 }
 
 /// How a revision fares on one node.
@@ -255,4 +267,19 @@ fn cut(text: &str) -> &str {
 
 fn truncate(text: &mut String) {
     text.truncate(text.floor_char_boundary(CAUSE_MAX_BYTES));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_behind_a_cause_is_there_however_long_the_cause_is() {
+        for (n_words, len) in [(1, 9), (1000, CAUSE_MAX_BYTES)] {
+            let refused = Adoption::Refused { cause: "why? ".repeat(n_words) };
+            let Adoption::Refused { cause } = refused.with_more("more") else { panic!("still refused") };
+            assert!(cause.starts_with("why? ") && cause.ends_with("more"), "{cause}");
+            assert_eq!(cause.len(), len);
+        }
+    }
 }

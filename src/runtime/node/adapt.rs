@@ -54,7 +54,8 @@ pub(super) async fn adopt(world: Rc<World>, snapshot: Snapshot, limits: Limits) 
     if let Some(n_crashes) = poison::crashes(&world, &snapshot).await {
         return poison::leave_alone(world, snapshot, n_crashes, limits).await;
     }
-    bring(world, snapshot.id().cloned(), snapshot.model, limits).await
+    let adoption = bring(world.clone(), snapshot.id().cloned(), snapshot.model, limits.clone()).await;
+    poison::run_instead(&world, adoption, limits).await
 }
 
 /// Brings this node to the model of a revision, or back.

@@ -1,8 +1,10 @@
-//! Poison: a revision that ends the process again and again is left alone, and the last one that ran well runs instead.
+//! Poison: a revision that ends the process again and again is left alone, and the last one that ran well runs instead. So it does
+//! where a node that runs nothing, since it has just started, cannot take up what is wanted.
 //!
 //! A revision is on trial from its first step until the node has run for its probation (`limits.probation`). Trials are on disk
-//! with the plan, so a start finds those that a crash ended. A crash ends all trials of its life at once, so lives are counted. What is asked of this node counts, not the number: a later revision
-//! that asks the same of it is the same poison, and one that asks something else gets its own trials.
+//! with the plan, so a start finds those that a crash ended. A crash ends all trials of its life at once, so lives are counted.
+//! What is asked of this node counts, not the number: a later revision that asks the same of it is the same poison, and one that
+//! asks something else gets its own trials.
 
 use std::{collections::BTreeSet, rc::Rc, time::Duration};
 
@@ -103,6 +105,25 @@ pub(super) async fn leave_alone(world: Rc<World>, target: Snapshot, n_crashes: u
     let instead = instead.unwrap_or_else(|| "nothing".to_owned());
     tracing::error!(%revision, n_crashes, runs = instead, "poisoned: this revision ended the process again and again");
     Adoption::Poisoned { n_crashes: u32::try_from(n_crashes).unwrap_or(u32::MAX), runs }
+}
+
+/// Starts the last revision that ran well where what is wanted could not be taken up and what ran before is nothing: a failure leads
+/// back to that only in a node that has just started, or had to take everything down. The answer says what runs instead.
+pub(super) async fn run_instead(world: &Rc<World>, adoption: Adoption, limits: Limits) -> Adoption {
+    let is_over = matches!(adoption, Adoption::Adopted { .. });
+    if is_over || world.adopted.borrow().is_some() || !world.running.borrow().nodes.is_empty() {
+        return adoption;
+    }
+    let newest = world.wanted.borrow().clone();
+    let is_same = |(_, good): &(RevisionId, Model)| asks_the_same(good, &newest, &world.me);
+    if world.trials.borrow().good.as_ref().is_none_or(is_same) {
+        return adoption;
+    }
+    start_good(world, &newest, limits).await;
+    let Some(runs) = world.adopted.borrow().clone() else { return adoption };
+    let runs = serve::name(Some(&runs));
+    tracing::warn!(%runs, "what is wanted does not start here: the last revision that ran well runs instead");
+    adoption.with_more(&format!("; {runs}, which ran well before, runs instead"))
 }
 
 /// Starts the last revision that ran well, unless that crashes by now, too.

@@ -19,6 +19,7 @@ pub(super) async fn clear(world: &Rc<World>, limit: Duration) {
     super::hosted::stop_all(world, limit).await;
     *world.wires.borrow_mut() = Default::default();
     *world.running.borrow_mut() = Model::default();
+    *world.adopted.borrow_mut() = None;
     world.is_degraded.set(false);
 }
 
