@@ -58,6 +58,14 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CodecError> {
     Ok(bytes)
 }
 
+/// How many bytes a value takes, without making them.
+///
+/// # Errors
+/// When the value's `Serialize` fails.
+pub fn encoded_len<T: Serialize + ?Sized>(value: &T) -> Result<usize, CodecError> {
+    bincode::serde::encode_into_std_write(value, &mut std::io::sink(), standard()).map_err(CodecError::Encode)
+}
+
 /// Encodes a value at the end of `into`, without an allocation of its own.
 ///
 /// # Errors
@@ -126,6 +134,7 @@ mod tests {
             let mut appended = vec![7];
             encode_into(&value, &mut appended).unwrap();
             prop_assert_eq!(&appended[1..], &bytes[..]);
+            prop_assert_eq!(encoded_len(&value).unwrap(), bytes.len());
         }
 
         #[test]

@@ -71,6 +71,16 @@ pub enum PushRefused {
     /// The group actor has stopped.
     #[error("the group has stopped on this node")]
     Stopped,
+    /// No message to the other members can carry what it writes.
+    #[error(
+        "what it changes takes {size} bytes, at most {limit} reach the other nodes at once; make it in several pushes"
+    )]
+    TooLarge {
+        /// What it takes.
+        size: usize,
+        /// What a message carries.
+        limit: usize,
+    },
 }
 
 fn name(revision: &Option<RevisionId>) -> String {

@@ -219,7 +219,7 @@ impl GroupActor {
         told
     }
 
-    /// A push: kept before it is answered, and before anybody else hears of it. What cannot be kept did not happen.
+    /// A push: kept before it is answered, and before anybody else hears of it. What cannot be kept, or told, did not happen.
     pub(super) fn push(
         &mut self,
         ctx: &mut Context<GroupActor>,
@@ -234,6 +234,10 @@ impl GroupActor {
         }
         let before = self.protocol.clone();
         let pushed = make(&mut self.protocol, now, &mut effects)?;
+        if let Err(refused) = spread::check_size(&effects) {
+            self.protocol = before;
+            return Err(refused);
+        }
         let (keeps, others): (Vec<Effect>, Vec<Effect>) =
             effects.into_iter().partition(|effect| matches!(effect, Effect::Keep(_) | Effect::KeepAll));
         // What could not be kept before is another's matter; only this push is answered here.

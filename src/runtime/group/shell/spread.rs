@@ -9,14 +9,31 @@ use bytes::Bytes;
 
 use super::GroupActor;
 use crate::{
-    io::engine::{Lane, codec},
-    logic::gossip::{Effect, GroupMessage},
+    io::engine::{Lane, MESSAGE_MAX_BYTES, codec},
+    logic::gossip::{Effect, GroupMessage, PushRefused},
     runtime::{
         group::kind::{Gossip, GroupCtx, Strategy},
         instance::{Ended, Failure, inbox::panic_text},
     },
     words::NodeName,
 };
+
+/// The most bytes of a revision: a message carries them, with what stands around them in an answer to who missed it.
+const REVISION_MAX_BYTES: usize = MESSAGE_MAX_BYTES - 1024 * 1024;
+
+/// Whether the others can be told of the revision that a push made.
+pub(super) fn check_size(effects: &[Effect]) -> Result<(), PushRefused> {
+    for effect in effects {
+        // What has no form on the wire is told when it is kept or sent.
+        if let Effect::SendAll(delta @ GroupMessage::Delta { .. }) = effect
+            && let Ok(size) = codec::encoded_len(delta)
+            && size > REVISION_MAX_BYTES
+        {
+            return Err(PushRefused::TooLarge { size, limit: REVISION_MAX_BYTES });
+        }
+    }
+    Ok(())
+}
 
 impl GroupActor {
     /// Asks the strategy. One that panics is replaced by `Gossip` until it is revived: the node stays in the group.

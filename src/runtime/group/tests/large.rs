@@ -51,3 +51,16 @@ async fn a_node_reads_what_it_kept_however_large_the_model_is() {
     again.group.synced(LIMIT).await.unwrap();
     assert_eq!(again.group.current().model.channels.len(), 5);
 }
+
+#[actix::test]
+async fn a_push_that_no_message_can_carry_is_refused_and_leaves_nothing_behind() {
+    let disk = Disk::default();
+    let a = member_with(&Net::default(), "a", Box::new(disk.clone()), false, || Box::new(Gossip));
+    a.group.synced(LIMIT).await.unwrap();
+    let refused = a.group.push(wanted_push(with_note(1, MESSAGE_MAX_BYTES))).await.unwrap_err();
+    let text = refused.to_string();
+    assert!(text.contains("takes 671") && text.contains("at most 66060288") && text.contains("in several"), "{text}");
+    assert_eq!(a.group.current().model, Model::default());
+    assert!(disk.0.lock().unwrap().0.is_empty());
+    a.edit(&[channel("x"), note("x", &"v".repeat(MESSAGE_MAX_BYTES / 2))]).await;
+}

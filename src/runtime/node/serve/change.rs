@@ -155,6 +155,9 @@ pub(super) fn refused(refused: PushRefused) -> ApiError {
         PushRefused::Storage(_) => {
             ApiError::new(ErrorCode::Internal, what).help("nothing was changed; see the node's disk")
         }
+        PushRefused::TooLarge { .. } => {
+            ApiError::new(ErrorCode::Refused, what).help("a large file belongs beside the model, not in it")
+        }
         PushRefused::NotSynced | PushRefused::Strategy(_) | PushRefused::Stopped => {
             ApiError::new(ErrorCode::Refused, what)
         }
