@@ -21,8 +21,12 @@ use crate::words::{GroupName, NodeName, Time};
 /// ones. Fifty members that all tell each other four times a second would keep a core busy.
 const HEARD_MAX: usize = 8;
 
-/// Of those who have, so many: who has missed something hears of it from as many in the end.
+/// Of those who have, so many: who has missed something hears of it from as many in the end. Among many, so many of all while one
+/// change follows the other: what is news then is none with the next heartbeat.
 const HEARD_AGAIN: usize = 2;
+
+/// So many times as long as in calm it takes then until a node says to all what runs on it. Who pushed has its answer.
+const QUIET_IN_CHANGE: usize = 4;
 
 /// So often each is told what this node knows before it counts as one who has heard: who differs twice asks.
 const TOLD_MIN: u8 = 2;
@@ -102,6 +106,8 @@ pub struct Protocol {
     n_quiet: usize,
     /// With whom the next heartbeat begins, by place among the members.
     next_heard: usize,
+    /// What this node knew at the last heartbeat.
+    at_heartbeat: StateDigest,
     /// The revision made here whose whole waits until everyone has taken up its part.
     pub(super) held: Option<Held>,
     /// The revision whose part this node runs ahead of the whole.
@@ -128,6 +134,7 @@ impl Protocol {
             told_status: 0,
             n_quiet: 0,
             next_heard: 0,
+            at_heartbeat: StateDigest::default(),
             held: None,
             ahead: None,
             dealt: Vec::new(),
@@ -241,13 +248,16 @@ impl Protocol {
         self.next_heartbeat = now + self.timing.heartbeat;
         self.end_waits(now, effects);
         let peers: Vec<NodeName> = self.board.peers().cloned().collect();
-        if self.told_status != self.board.mine().version && self.n_quiet >= peers.len() / HEARD_MAX {
+        let digest = self.replica.digest();
+        let changes = std::mem::replace(&mut self.at_heartbeat, digest) != digest && peers.len() > HEARD_MAX;
+        let quiet_for = peers.len() / HEARD_MAX * if changes { QUIET_IN_CHANGE } else { 1 };
+        if self.told_status != self.board.mine().version && self.n_quiet >= quiet_for {
             (self.told_status, self.n_quiet) = (self.board.mine().version, 0);
             effects.push(Effect::SendAll(self.status()));
         } else {
             self.n_quiet += 1;
         }
-        for node in self.who_hears(&peers) {
+        for node in self.who_hears(&peers, changes) {
             effects.push(Effect::Send(node.clone(), GroupMessage::Heartbeat(self.heartbeat(now, &node))));
         }
         // First: what is told when this member is synced is what it knows then.
@@ -264,7 +274,8 @@ impl Protocol {
     }
 
     /// Who hears from this node with this heartbeat: those who have not heard what it knows, and some of the others, in turn.
-    fn who_hears(&mut self, peers: &[NodeName]) -> Vec<NodeName> {
+    fn who_hears(&mut self, peers: &[NodeName], changes: bool) -> Vec<NodeName> {
+        let news_max = if changes { HEARD_AGAIN } else { HEARD_MAX };
         let current = (self.replica.digest(), self.told_status);
         let start = self.next_heard.checked_rem(peers.len()).unwrap_or(0);
         let (mut n_news, mut n_again, mut chosen) = (0, 0, Vec::new());
@@ -274,7 +285,7 @@ impl Protocol {
                 (peer.told, peer.n_told) = (current, 0);
             }
             let is_news = peer.n_told < TOLD_MIN;
-            let (n_chosen, max) = if is_news { (&mut n_news, HEARD_MAX) } else { (&mut n_again, HEARD_AGAIN) };
+            let (n_chosen, max) = if is_news { (&mut n_news, news_max) } else { (&mut n_again, HEARD_AGAIN) };
             if *n_chosen < max {
                 (*n_chosen, peer.n_told) = (*n_chosen + 1, peer.n_told + u8::from(is_news));
                 self.next_heard = nth + 1;

@@ -53,7 +53,7 @@ pub struct Limits {
     pub window_bytes: [usize; 2],
     /// Bytes that may wait here for the window to open, per lane; beyond it, messages are refused. One message more may wait.
     pub queue_bytes: [usize; 2],
-    /// An acknowledgement waits this long for a frame to ride on.
+    /// An acknowledgement waits this long for a frame to ride on: what is asked is mostly answered within it.
     pub ack_delay: Duration,
     /// The first probe goes after this long without progress; the pauses then double up to `probe_max`.
     pub probe_min: Duration,
@@ -70,7 +70,7 @@ impl Default for Limits {
         Limits {
             window_bytes: [256 * 1024, 1024 * 1024],
             queue_bytes: [1024 * 1024, 4 * 1024 * 1024],
-            ack_delay: Duration::from_millis(3),
+            ack_delay: Duration::from_millis(25),
             probe_min: Duration::from_millis(100),
             probe_max: Duration::from_secs(1),
             heartbeat: Duration::from_millis(200),
