@@ -18,6 +18,15 @@ use crate::{
     words::Time,
 };
 
+/// With heavier texts than these, a full state goes without what was written of late. A message carries 64 MiB; the rest is for all
+/// that is not counted.
+const SENT_MAX_BYTES: usize = 48 * 1024 * 1024;
+
+/// How much what was overwritten weighs.
+fn of_undo(undo: &[Undo]) -> usize {
+    undo.iter().map(|(.., held)| weight::of_cell(held.as_ref().and_then(|(_, cell)| cell.as_ref()))).sum()
+}
+
 impl Replica {
     /// Everything this replica knows.
     pub fn full(&self) -> Full {
@@ -39,8 +48,7 @@ impl Replica {
                 (element, register, entry)
             }));
         }
-        let held = undo.iter().map(|(.., held)| weight::of_cell(held.as_ref().and_then(|(_, cell)| cell.as_ref())));
-        if n_writes_max > 0 && held.sum::<usize>() > WRITES_MAX_BYTES {
+        if n_writes_max > 0 && of_undo(&undo) > WRITES_MAX_BYTES {
             // Small writes in the place of large values: without what they overwrote they are of no use to who comes.
             return self.full_with(0);
         }
@@ -53,9 +61,21 @@ impl Replica {
         }
     }
 
+    /// The same, without what was written of late where that and the model may be more than a message carries: better a newcomer
+    /// without the models of the past than none.
+    fn full_to_send(&self) -> Full {
+        let full = self.full();
+        let writes = full.log.iter().filter_map(|(_, writes)| writes.as_ref()).map(weight::of_writes);
+        let of_late = writes.sum::<usize>() + of_undo(&full.undo);
+        match of_late > 0 && weight::of_registers(&self.registers) + of_late > SENT_MAX_BYTES {
+            true => self.full_with(0),
+            false => full,
+        }
+    }
+
     /// What another replica with this vector and digest lacks.
     pub fn answer(&self, vector: &BTreeMap<Origin, Stamp>, digest: StateDigest) -> Answer {
-        let full = || Answer::Full(Box::new(self.full()));
+        let full = || Answer::Full(Box::new(self.full_to_send()));
         match self.history.missing(vector) {
             None => full(),
             // It knows the same revisions, and yet something else: only everything can help.

@@ -1,6 +1,6 @@
 //! What revisions weigh: the bytes of the texts in them that have no bound of their own. All else is small, and bounded by its number.
 
-use super::{Conflict, Writes};
+use super::{Conflict, Registers, Writes};
 use crate::model::change::{Cell, Element, Register};
 
 /// What a revision wrote. Costs a glance at each cell; nothing is encoded for it.
@@ -10,6 +10,15 @@ pub(super) fn of_writes(writes: &Writes) -> usize {
         of_element(&row.element) * row.cells.len() + cells.sum::<usize>()
     };
     writes.iter().map(written).sum()
+}
+
+/// What all registers hold, tombstones included.
+pub(super) fn of_registers(registers: &Registers) -> usize {
+    let held = registers.rows().map(|(element, row)| {
+        let cells = row.iter().map(|(register, entry)| of_register(register) + of_cell(entry.cell.as_ref()));
+        of_element(element) + cells.sum::<usize>()
+    });
+    held.sum()
 }
 
 /// What is remembered of a conflict.

@@ -32,6 +32,26 @@ fn a_large_value_that_is_set_again_and_again_fits_into_a_message() {
     assert!(answered.len() < MESSAGE_MAX_BYTES, "{} bytes", answered.len());
 }
 
+#[test]
+fn a_model_that_fits_into_a_message_reaches_who_comes_whatever_was_overwritten_of_late() {
+    let mut replica = Replica::new(name("a"), Timing::default().ahead_max);
+    let mut wanted = Model::default();
+    for (n, (channel_name, n_bytes)) in
+        [("x", 13), ("y", 13), ("z", 13), ("o", 8), ("o", 8), ("o", 8)].iter().enumerate()
+    {
+        let value = n.to_string().repeat(n_bytes * MB);
+        let _ = wanted.apply(&[channel(channel_name)]);
+        wanted.apply(&[note(channel_name, &value)]).unwrap();
+        replica.push(Time::from_ms(1000 + n as u64), wanted_push(wanted.clone())).unwrap();
+    }
+    let Answer::Full(full) = replica.answer(&BTreeMap::new(), Replica::new(name("b"), Duration::ZERO).digest()) else {
+        panic!("what was overwritten is not kept")
+    };
+    assert_eq!(full.log.len(), 6);
+    let size = codec::encoded_len(&GroupMessage::Full(full)).unwrap();
+    assert!(size < MESSAGE_MAX_BYTES, "{size} bytes");
+}
+
 #[actix::test]
 async fn a_node_reads_what_it_kept_however_large_the_model_is() {
     let disk = Disk::default();
