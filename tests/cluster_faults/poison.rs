@@ -14,6 +14,11 @@ fn await_good(node: &Node, revision: &str) {
     eventually(&format!("{revision} is good"), || node.log().lines().any(is_told), || node.log());
 }
 
+/// Forgets what a node that is gone has written.
+fn forget_log(group: &Group, name: &str) {
+    std::fs::remove_file(group.path(&format!("{name}.log"))).expect("nobody writes it any more");
+}
+
 /// Starts a node that crashes, so often.
 #[track_caller]
 fn crash(group: &mut Group, name: &str, more: &[&str], n_times: usize) {
@@ -36,6 +41,7 @@ fn a_revision_that_crashes_its_node_twice_is_left_alone_and_the_last_good_one_ru
     assert_eq!(node2.wait(), None, "a signal ended it: {}", node2.log());
     let bad = group.revision(&node1);
     crash(&mut group, "node2", &[], 1);
+    forget_log(&group, "node2");
     let mut node2 = group.spawn("node2", &[]);
     group.await_status(&node1, "node2 says that it is poisoned", |status| {
         node_status(status, "node2")["state"] == "poisoned"
@@ -58,6 +64,7 @@ fn a_revision_that_crashes_its_node_twice_is_left_alone_and_the_last_good_one_ru
     let history = group.at(&node1, &["history"]).ok().stdout;
     assert!(history.contains("poisoned: node2"), "{history}");
 
+    await_good(&node2, shown["revision"].as_str().expect("what runs instead"));
     assert_eq!(node2.terminate(), Some(0), "{}", node2.log());
     let mut node2 = group.spawn("node2", &[]);
     group.await_status(&node1, "it is left alone over restarts", |status| {
@@ -176,4 +183,21 @@ fn a_node_that_starts_again_where_nothing_ran_well_says_why_nothing_runs() {
     group.apply(&node, "remove node1.bad\nadd node1.counter : Counter\n").ok();
     assert_eq!(group.ask(&node, "node1.counter.count"), 0);
     group.await_in_step(&node, 1);
+}
+
+#[test]
+fn power_cuts_long_after_a_start_make_nothing_poison() {
+    let mut group = group("power");
+    let mut node = group.start("node1");
+    group.apply(&node, "add node1.counter : Counter\n").ok();
+    let good = group.revision(&node);
+    for _ in 0..6 {
+        // Said once in each life, when its probation is over.
+        await_good(&node, &good);
+        node.kill();
+        forget_log(&group, "node1");
+        node = group.start("node1");
+    }
+    let grown = unharmed(&mut [&mut node]);
+    note("power cuts long after a start", 6, grown, "they are nothing that the revision did");
 }

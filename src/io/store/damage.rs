@@ -67,7 +67,7 @@ fn write(store: &Store) -> Vec<Content> {
         if round % 5 == 4 {
             store.replace_group(&group, &record).unwrap();
             note();
-            store.passed(Some(&(id(round), Model::default())), Time(round)).unwrap();
+            store.passed(Some(&(id(round), Model::default())), Time(round), None).unwrap();
             note();
         }
     }

@@ -123,7 +123,7 @@ fn a_trial_counts_until_its_revision_has_run_well_or_the_node_has_ended_in_order
 
     assert_eq!(store.good().unwrap(), None);
     let model = Model::default();
-    store.passed(Some(&(id(1), model.clone())), Time(9)).unwrap();
+    store.passed(Some(&(id(1), model.clone())), Time(9), None).unwrap();
     assert_eq!(tried(&store), BTreeMap::new());
     (2..40).for_each(|number| begin(&store, number));
     assert_eq!(tried(&store), (24..40).map(|number| (number, 1)).collect(), "the latest are remembered");

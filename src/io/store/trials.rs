@@ -69,19 +69,25 @@ impl Store {
         })
     }
 
-    /// Says that the node has run well: trials that began until then count no more. With a revision, that is what the node starts
-    /// with when a newer one crashes it.
+    /// Says that the node has run well: trials that began until then count no more, all of them or only those of one revision. With
+    /// a good revision, that is what the node starts with when a newer one crashes it.
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub fn passed(&self, good: Option<&(RevisionId, Model)>, until: Time) -> Result<(), StoreError> {
+    pub fn passed(
+        &self,
+        good: Option<&(RevisionId, Model)>,
+        until: Time,
+        only: Option<&RevisionId>,
+    ) -> Result<(), StoreError> {
         self.write(|txn| {
             if let Some(good) = good {
                 txn.open_table(GOOD)?.insert((), seal(good)?.as_slice())?;
             }
             let mut table = txn.open_table(TRIALS)?;
             let later = |trials: &Trials| trials.last().is_some_and(|last| last > until);
-            for trials in all(&table)?.iter().filter(|trials| !later(trials)) {
+            let counts = |trials: &Trials| later(trials) || only.is_some_and(|only| trials.revision != *only);
+            for trials in all(&table)?.iter().filter(|trials| !counts(trials)) {
                 table.remove(trials.revision.to_string().as_str())?;
             }
             Ok(())

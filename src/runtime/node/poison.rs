@@ -27,6 +27,8 @@ use crate::{
 pub(super) struct Trials {
     found: Vec<Found>,
     good: Option<(RevisionId, Model)>,
+    /// Whether what is wanted now is left alone: that something else runs well says nothing for it.
+    leaves_alone: bool,
 }
 
 /// Trials that a crash ended.
@@ -64,7 +66,7 @@ pub(super) async fn load(world: &Rc<World>, probation: Duration) {
     match world.disk.run(|store| Ok((store.trials()?, store.good()?))).await {
         Ok((trials, good)) => {
             let found = trials.into_iter().map(|trials| Found { trials, model: None }).collect();
-            *world.trials.borrow_mut() = Trials { found, good };
+            *world.trials.borrow_mut() = Trials { found, good, leaves_alone: false };
         }
         Err(cause) => tracing::warn!(cause, "what crashed this node before cannot be read"),
     }
@@ -73,11 +75,14 @@ pub(super) async fn load(world: &Rc<World>, probation: Duration) {
 /// How often a target has ended the process, when that is too often.
 pub(super) async fn crashes(world: &Rc<World>, target: &Snapshot) -> Option<usize> {
     if world.trials.borrow().found.is_empty() {
+        world.trials.borrow_mut().leaves_alone = false;
         return None;
     }
     recall(world).await;
-    let (n_crashes, was_good) = world.trials.borrow().of(target.id(), &target.model, &world.me);
-    restart::is_poison(n_crashes, was_good).then_some(n_crashes)
+    let mut trials = world.trials.borrow_mut();
+    let (n_crashes, was_good) = trials.of(target.id(), &target.model, &world.me);
+    trials.leaves_alone = restart::is_poison(n_crashes, was_good);
+    trials.leaves_alone.then_some(n_crashes)
 }
 
 /// Asks the group for the models of what was tried.
@@ -156,7 +161,7 @@ fn moved_away(old: &Model, newest: &Model, me: &NodeName) -> Vec<Edit> {
 /// probation, and at its end the last.
 pub(super) async fn probation(world: Rc<World>, probation: Duration) {
     let mut progress = world.progress.subscribe();
-    let mut last = world.trials.borrow().good.as_ref().map(|(id, _)| id.clone());
+    let mut last = None;
     loop {
         progress.borrow_and_update();
         let adopted = world.adopted.borrow().clone().filter(|id| last.as_ref() != Some(id));
@@ -168,15 +173,16 @@ pub(super) async fn probation(world: Rc<World>, probation: Duration) {
         };
         let (model, since) = (world.running.borrow().clone(), clock::now());
         sleep(probation).await;
-        let is_known =
-            world.trials.borrow().good.as_ref().is_some_and(|(_, good)| asks_the_same(good, &model, &world.me));
+        let is_same = |(known, good): &(RevisionId, Model)| *known == id || asks_the_same(good, &model, &world.me);
+        let is_known = world.trials.borrow().good.as_ref().is_some_and(is_same);
         let good = (!is_known).then(|| (id.clone(), model));
-        let written = good.clone();
-        match world.disk.run(move |store| store.passed(written.as_ref(), since)).await {
+        let only = world.trials.borrow().leaves_alone.then(|| id.clone());
+        let (written, passed) = (good.clone(), only.clone());
+        match world.disk.run(move |store| store.passed(written.as_ref(), since, passed.as_ref())).await {
             Ok(()) => {
                 tracing::info!(revision = %serve::name(Some(&id)), "runs well: to be started again should a newer one crash");
                 let mut trials = world.trials.borrow_mut();
-                trials.found.clear();
+                trials.found.retain(|found| only.as_ref().is_some_and(|only| found.trials.revision != *only));
                 trials.good = good.or_else(|| trials.good.take());
                 last = Some(id);
             }
@@ -214,7 +220,7 @@ mod tests {
             let model_of = |trials: &store::Trials| (trials.revision.number != 2).then(Model::default);
             let found = store.trials().unwrap().into_iter();
             let found = found.map(|trials| Found { model: model_of(&trials), trials }).collect();
-            let trials = Trials { found, good: None };
+            let trials = Trials { found, ..Trials::default() };
             (trials.of(Some(&id(1)), &Model::default(), &me).0, trials.of(Some(&id(3)), &Model::default(), &me).0)
         };
         try_all();
