@@ -197,9 +197,9 @@ impl Router {
     }
 
     /// Serves a name on this node: whatever is sent to it arrives in the receiver, up to [`super::INBOX_MAX`] messages or
-    /// [`super::INBOX_MAX_BYTES`] waiting. When the queue is full, requests are answered with [`AskError::Busy`]; tells of a peer hold their lane back, and are dropped and
-    /// counted when not one was taken for a second. Serving a name again replaces the former receiver; dropping the receiver
-    /// ends the service.
+    /// [`super::INBOX_MAX_BYTES`] waiting. When the queue is full, requests are answered with [`AskError::Busy`]; tells of a
+    /// peer hold their lane back, and are dropped and counted when not one was taken for a second. Serving a name again replaces
+    /// the former receiver; dropping the receiver ends the service.
     pub fn serve(&self, service: impl Into<ServiceId>) -> Inbox {
         self.shared().services.serve(service.into())
     }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::shell::Heard;
 use crate::{
-    io::engine::{Lane, PeerEvent, Role, Router, ServiceId},
+    io::engine::{Lane, PeerEvent, Role, Router, SendError, ServiceId},
     words::{GroupName, NodeName},
 };
 
@@ -65,8 +65,11 @@ impl Wire for RouterWire {
     }
 
     fn tell(&self, to: &NodeName, lane: Lane, body: Bytes) {
-        if let Err(error) = self.router.tell(to, self.service, lane, body) {
-            tracing::debug!(%to, %error, "a group's message was not sent");
+        match self.router.tell(to, self.service, lane, body) {
+            Ok(()) => {}
+            // It never will be, however often it is asked for.
+            Err(error @ SendError::TooLarge { .. }) => tracing::warn!(%to, %error, "a group's message cannot be sent"),
+            Err(error) => tracing::debug!(%to, %error, "a group's message was not sent"),
         }
     }
 }
