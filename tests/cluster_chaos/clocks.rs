@@ -132,3 +132,28 @@ fn a_node_whose_clock_is_set_back_or_forth_does_not_lose_what_it_pushes_later() 
         "each push shows on both; nothing lost",
     );
 }
+
+#[test]
+fn what_moves_from_a_node_whose_clock_is_ahead_keeps_what_it_did_since() {
+    let mut group = Group::new("ahead");
+    let mut node1 = group.start("node1");
+    let Some(clock) = OwnClock::new(&group, "+1h") else { return };
+    let mut node2 = clock.start(&mut group, "node2");
+    group.await_in_step(&node1, 2);
+    group.apply(&node1, "add node2.counter : Counter\n").ok();
+    let count = |group: &Group, node: &Node, path: &str, n: i64| {
+        group.send(node, &format!("{path}.input"), "1");
+        group.await_reply(node, &format!("{path}.count"), |count| *count == n);
+    };
+    count(&group, &node1, "node2.counter", 1);
+    group.apply(&node1, "move node2.counter node1\n").ok();
+    count(&group, &node1, "node1.counter", 2);
+    // It keeps its state, and asks node2 for what that has when it starts.
+    assert_eq!(node1.terminate(), Some(0), "{}", node1.log());
+    node1 = group.start("node1");
+    count(&group, &node1, "node1.counter", 3);
+    group.apply(&node1, "move node1.counter node2\n").ok();
+    count(&group, &node1, "node2.counter", 4);
+    let grown = unharmed(&mut [&mut node1, &mut node2]);
+    note("moves between clocks that are an hour apart", 2, grown, "no state goes back");
+}

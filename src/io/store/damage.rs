@@ -42,7 +42,7 @@ fn content(store: &Store) -> Result<Content, StoreError> {
     Ok(Content(vec![
         format!("{:?}", store.identity()?),
         format!("{:?}", store.load_group(&group)?.iter().map(|record| blake3::hash(record)).collect::<Vec<_>>()),
-        format!("{:?}", store.states()?),
+        format!("{:?}", store.state_ids()?.into_iter().map(|id| store.state(id)).collect::<Result<Vec<_>, _>>()?),
         format!("{:?}", store.trials()?),
         format!("{:?}", store.good()?),
         format!("{:?}", store.under_way()?),

@@ -18,14 +18,15 @@ pub struct State {
     pub type_ref: TypeRef,
     /// The snapshot, in the form the type gave it.
     pub bytes: Vec<u8>,
-    /// When it was taken.
+    /// When it was taken; later than whatever it superseded, also where clocks differ.
     pub taken: Time,
     /// The node that is to fetch it; `None` for a component that lives, or lived, here.
     pub hand_over: Option<NodeName>,
 }
 
 impl Store {
-    /// Keeps the state of a component; it supersedes the one before.
+    /// Keeps the state of a component; it supersedes the one before, and is taken later: the one before may come from a node whose
+    /// clock is ahead, and be asked for again there.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -41,7 +42,13 @@ impl Store {
         self.write(|txn| {
             let mut table = txn.open_table(STATES)?;
             for (id, state) in states {
-                table.insert(id.0, seal(state)?.as_slice())?;
+                let before = table.get(id.0)?.and_then(|bytes| State::of(bytes.value()).ok());
+                let after = before.map_or(state.taken, |before| Time(before.taken.0.saturating_add(1)));
+                let sealed = match after > state.taken {
+                    true => seal(&State { taken: after, ..state.clone() })?,
+                    false => seal(state)?,
+                };
+                table.insert(id.0, sealed.as_slice())?;
             }
             Ok(())
         })
@@ -55,7 +62,7 @@ impl Store {
         self.read(|txn| {
             let table = txn.open_table(STATES)?;
             let bytes = table.get(id.0)?;
-            bytes.map(|bytes| unseal(bytes.value(), "the state of a component")).transpose()
+            bytes.map(|bytes| State::of(bytes.value())).transpose()
         })
     }
 
@@ -75,7 +82,7 @@ impl Store {
                 let (id, bytes) = entry?;
                 let id = ComponentId(id.value());
                 if !lives(id) {
-                    gone.push((unseal::<State>(bytes.value(), "the state of a component")?.taken, id));
+                    gone.push((State::of(bytes.value())?.taken, id));
                 }
             }
             Ok(gone)
@@ -109,19 +116,27 @@ impl Store {
         })
     }
 
-    /// Whose states are kept, and for whom.
+    /// Whose states are kept, when each was taken, and for whom.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn states(&self) -> Result<Vec<(ComponentId, State)>, StoreError> {
+    pub fn states(&self) -> Result<Vec<(ComponentId, Time, Option<NodeName>)>, StoreError> {
         self.read(|txn| {
             let mut states = Vec::new();
             for entry in txn.open_table(STATES)?.iter()? {
                 let (id, bytes) = entry?;
-                states.push((ComponentId(id.value()), unseal(bytes.value(), "the state of a component")?));
+                // One at a time: all of them together may be more than there is memory.
+                let State { taken, hand_over, .. } = State::of(bytes.value())?;
+                states.push((ComponentId(id.value()), taken, hand_over));
             }
             Ok(states)
         })
+    }
+}
+
+impl State {
+    fn of(bytes: &[u8]) -> Result<State, Fault> {
+        unseal(bytes, "the state of a component")
     }
 }
 

@@ -140,7 +140,20 @@ fn a_state_is_kept_until_it_is_superseded() {
     store.put_state(a, &moving).unwrap();
     drop(store);
     let store = Store::open(dir.path()).unwrap();
-    assert_eq!(store.states().unwrap(), [(a, moving), (b, state(b"two"))]);
+    let (first, after) = (state(b"").taken, Time(state(b"").taken.0 + 1));
+    assert_eq!(store.state(a).unwrap(), Some(State { taken: after, ..moving }));
+    assert_eq!(store.state(b).unwrap(), Some(state(b"two")));
+    assert_eq!(store.states().unwrap(), [(a, after, Some(node("n1"))), (b, first, None)]);
+}
+
+#[test]
+fn a_state_is_taken_later_than_the_one_it_supersedes_whatever_the_clock_says() {
+    let (store, id) = (Store::in_memory().unwrap(), ComponentId(1));
+    let puts = [(10, 10), (9, 11), (12, 12), (12, 13), (u64::MAX, u64::MAX), (1, u64::MAX)];
+    for (taken, shown) in puts {
+        store.put_state(id, &State { taken: Time(taken), ..state(b"one") }).unwrap();
+        assert_eq!(store.state(id).unwrap().unwrap().taken, Time(shown));
+    }
 }
 
 #[test]

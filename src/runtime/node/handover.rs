@@ -164,18 +164,23 @@ pub(super) async fn restore(
     let kept = match from {
         StateFrom::Nothing => None,
         StateFrom::Kept | StateFrom::Upgrade { .. } => world.states.get(subject.id).await?,
-        StateFrom::Move { from } => match fetch(world, subject.id, from, limit * FETCH_QUARTERS / 4).await? {
-            Some(state) => {
-                // A crash of this node must not lose what the other has given away.
-                let own = State { hand_over: None, ..state.clone() };
-                if let Err(cause) = world.states.put(subject.id, own).await {
-                    tracing::warn!(instance = %subject.path, cause, "the state that came with it is not on disk yet");
+        StateFrom::Move { from } => {
+            let fetched = fetch(world, subject.id, from, limit * FETCH_QUARTERS / 4).await?;
+            let own = world.states.get(subject.id).await?;
+            match (fetched, own) {
+                // The source never had what came after, or is gone: what this node once kept of the instance is the best there is.
+                (Some(fetched), Some(own)) if fetched.taken <= own.taken => Some(own),
+                (None, own) => own,
+                (Some(fetched), _) => {
+                    // A crash of this node must not lose what the other has given away.
+                    let own = State { hand_over: None, ..fetched.clone() };
+                    if let Err(cause) = world.states.put(subject.id, own).await {
+                        tracing::warn!(instance = %subject.path, cause, "the state that came with it is not on disk yet");
+                    }
+                    Some(fetched)
                 }
-                Some(state)
             }
-            // The source is gone: what this node once kept of the instance is the best there is.
-            None => world.states.get(subject.id).await?,
-        },
+        }
     };
     let Some(kept) = kept else { return Ok(()) };
     let (version, state) = read(&kept)?;
@@ -235,9 +240,11 @@ pub(super) async fn with_what_moved(world: &Rc<World>, mut plan: Plan) -> Plan {
     if newest.is_empty() {
         return plan;
     }
-    let own = world.disk.run(Store::states).await.unwrap_or_default();
-    let is_newer = |id: ComponentId, taken: Time| own.iter().all(|(own, state)| *own != id || state.taken < taken);
-    newest.retain(|id, (taken, _)| is_newer(*id, *taken));
+    for (id, own, _) in world.disk.run(Store::states).await.unwrap_or_default() {
+        if newest.get(&id).is_some_and(|(taken, _)| *taken <= own) {
+            newest.remove(&id);
+        }
+    }
     for step in &mut plan.steps {
         if let Adaptation::AddInstance { blueprint, state: state @ StateFrom::Kept } = step
             && let Some((_, from)) = newest.get(&blueprint.subject.id)
@@ -264,11 +271,10 @@ pub(super) async fn answer(world: Rc<World>, question: Bytes) -> Result<Bytes, S
             let states = world.disk.run(Store::states).await?;
             let model = world.group().map(|group| group.current().model).unwrap_or_default();
             // Given away, or left here by a crash before it could be.
-            let is_for = |id: ComponentId, state: &State| {
-                state.hand_over.as_ref() == Some(&node) || model.path_of(id).is_some_and(|(place, _)| *place == node)
+            let is_for = |(id, _, hand_over): &(ComponentId, Time, Option<NodeName>)| {
+                hand_over.as_ref() == Some(&node) || model.path_of(*id).is_some_and(|(place, _)| *place == node)
             };
-            let held: Held =
-                states.iter().filter(|(id, state)| is_for(*id, state)).map(|(id, state)| (*id, state.taken)).collect();
+            let held: Held = states.into_iter().filter(is_for).map(|(id, taken, _)| (id, taken)).collect();
             return codec::encode(&held).map(Bytes::from).map_err(|error| error.to_string());
         }
     };
@@ -280,4 +286,57 @@ pub(super) async fn answer(world: Rc<World>, question: Bytes) -> Result<Bytes, S
 
 fn is_component(subject: &Subject) -> bool {
     matches!(subject.path, InstancePath::Component(..))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::{Either, select};
+
+    use super::*;
+    use crate::{
+        model::Kind,
+        runtime::instance::{Inbox, Op, inbox::Event},
+        words::{ComponentName, TypeRef},
+    };
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    fn state(count: u64, taken: u64) -> State {
+        let type_ref = TypeRef::new("enact", "Counter", "1.0.0").unwrap();
+        State { type_ref, bytes: count.to_string().into(), taken: Time(taken), hand_over: None }
+    }
+
+    /// What a component is given that moves from a node which has kept `there` to one that has kept `here`.
+    async fn restored(here: State, there: State) -> Value {
+        let (world, _) = World::alone(|_| ());
+        let mut questions = world.router.serve(SERVICE);
+        actix_rt::spawn(async move {
+            while let Some(reply) = questions.recv().await.and_then(|question| question.reply) {
+                reply.send(Ok(codec::encode(&Fetched::Here(there.clone())).unwrap().into()));
+            }
+        });
+        let path = InstancePath::Component(world.me.clone(), ComponentName::parse("counter").unwrap());
+        let subject = Subject { path: path.clone(), type_ref: here.type_ref.clone(), id: ComponentId(1) };
+        world.states.put(subject.id, here).await.unwrap();
+        let inbox = Inbox::new(path, Kind::Component, 1, Arc::from([]), None);
+        let handle = Handle::new(inbox.clone());
+        let from = StateFrom::Move { from: world.me.clone() };
+        let given = async {
+            loop {
+                if let Event::Op(Op::Restore { state, .. }, _) = inbox.next(false).await {
+                    return *state;
+                }
+            }
+        };
+        match select(Box::pin(given), Box::pin(restore(&world, &subject, &from, &handle, LIMIT))).await {
+            Either::Left((given, _)) => given,
+            Either::Right((restored, _)) => panic!("nothing was given to it: {restored:?}"),
+        }
+    }
+
+    #[actix_rt::test]
+    async fn what_comes_with_a_component_is_the_later_of_what_both_nodes_have_kept() {
+        assert_eq!(restored(state(1, 10), state(2, 20)).await, 2);
+        assert_eq!(restored(state(2, 20), state(1, 10)).await, 2, "the source has an older life of it");
+    }
 }

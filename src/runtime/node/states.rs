@@ -187,7 +187,7 @@ mod tests {
         }
         states.put(ids[7], state("newer")).await.unwrap();
         for states in [states, States::new(disk)] {
-            assert_eq!(states.get(ids[7]).await.unwrap(), Some(state("newer")));
+            assert_eq!(states.get(ids[7]).await.unwrap().map(|state| state.bytes), Some(b"newer".to_vec()));
             assert_eq!(states.get(ids[8]).await.unwrap(), Some(state(&ids[8].to_string())));
             assert!(!states.may_have(ComponentId(1000)));
         }
