@@ -33,9 +33,8 @@ impl Moves {
         }
     }
 
-    /// Whether somebody has seen who is there now move twice. The accidents last hardly longer than a move may take to settle, so it
-    /// does not matter when.
-    pub(super) fn again(&self, path: &str) -> bool {
-        self.0.values().any(|seen| seen.n_moves > 1 && seen.path == path)
+    /// How often who is there now has moved, for who has seen most of it.
+    pub(super) fn of(&self, path: &str) -> u32 {
+        self.0.values().filter(|seen| seen.path == path).map(|seen| seen.n_moves).max().unwrap_or_default()
     }
 }
