@@ -21,8 +21,8 @@ use super::{
 };
 use crate::logic::link::{Assembler, Header, Lane, RECORD_HEAD, Record};
 
-/// How long a lane waits for a service whose queue is full. Longer than any healthy service needs to take one message; while it
-/// waits the sender is held back, and other messages of the lane wait too.
+/// How long a lane waits for a service whose queue is full, and that takes nothing. Longer than any healthy service needs to take one
+/// message; while it waits the sender is held back, and other messages of the lane wait too.
 const STALL_MAX: Duration = Duration::from_secs(1);
 
 /// What came over a link and is not with the services yet.
@@ -37,10 +37,19 @@ struct LaneArrivals {
     lane: Lane,
     assembler: Assembler,
     backlog: VecDeque<Step>,
-    /// The service at the head of the backlog has no room; it is waited for until then.
-    stalled: Option<(ServiceId, Instant)>,
+    stalled: Option<Stalled>,
     /// A service that had no room for so long that its messages are dropped until it has.
     stuck: Option<ServiceId>,
+}
+
+/// The service at the head of the backlog has no room.
+#[derive(Clone, Copy)]
+struct Stalled {
+    service: ServiceId,
+    /// It is waited for until then, unless it has taken something meanwhile.
+    until: Instant,
+    /// What it had taken when the wait began.
+    n_taken: usize,
 }
 
 enum Step {
@@ -115,8 +124,8 @@ pub(super) fn is_stalled(wire: &Wire) -> bool {
 }
 
 /// Waits until a service has room, or has been given up.
-async fn room(shared: &Shared, stalled: Option<(ServiceId, Instant)>) {
-    let Some((service, until)) = stalled else { return future::pending().await };
+async fn room(shared: &Shared, stalled: Option<Stalled>) {
+    let Some(Stalled { service, until, .. }) = stalled else { return future::pending().await };
     if let Some(queue) = shared.services.queue(service) {
         let _ = tokio::time::timeout_at(until, queue.has_room()).await;
     }
@@ -194,15 +203,18 @@ impl LaneArrivals {
                 continue;
             }
             let now = Instant::now();
-            let until = before.filter(|(stalled, _)| *stalled == service).map_or(now + STALL_MAX, |(_, at)| at);
-            if now >= until {
+            let n_taken = shared.services.queue(service).map_or(0, |queue| queue.n_taken());
+            // One large message may take the room of many small ones: there is none before all of them are taken.
+            let is_the_same = |before: &Stalled| before.service == service && before.n_taken == n_taken;
+            let stalled = before.filter(is_the_same).unwrap_or(Stalled { service, until: now + STALL_MAX, n_taken });
+            if now >= stalled.until {
                 tracing::warn!(peer = %wire.peer, ?service, "a service does not take its messages: they are dropped");
                 self.stuck = Some(service);
                 self.refuse_first(shared, service, left, why);
                 continue;
             }
             self.backlog.push_front(Step::Deliver(service, left));
-            self.stalled = Some((service, until));
+            self.stalled = Some(stalled);
             return;
         }
     }

@@ -258,6 +258,11 @@ impl Queue {
         room.await;
     }
 
+    /// How many messages were taken so far. While somebody waits for room, each counts at once.
+    pub(super) fn n_taken(&self) -> usize {
+        self.n_taken.load(SeqCst)
+    }
+
     fn taken(&self, n_messages: usize, n_bytes: usize) {
         self.n_taken.fetch_add(n_messages, SeqCst);
         self.bytes_taken.fetch_add(n_bytes, SeqCst);

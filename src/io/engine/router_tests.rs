@@ -305,6 +305,32 @@ async fn what_arrived_from_one_who_left_is_given_to_a_service_that_is_slow() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_service_that_takes_its_messages_is_waited_for_however_long_it_takes_until_there_is_room() {
+    let net = SimNet::new(17, Weather::default());
+    let (a, b) = pair(&net).await;
+    let mut slow = b.serve("slow");
+    // Small ones, then as many bytes as a queue takes, then what has no room before all of that is taken.
+    let sizes: Vec<usize> = [vec![8; 10], vec![63 << 20, 2 << 20], vec![8; 5]].concat();
+    let receiver = async {
+        for size in &sizes {
+            tokio::time::sleep(2 * SECOND / 5).await;
+            let message = tokio::time::timeout(10 * SECOND, slow.recv()).await.expect("nothing is dropped").unwrap();
+            assert_eq!(message.body.len(), *size);
+        }
+    };
+    let sender = async {
+        for size in &sizes {
+            let body = Bytes::from(vec![0; *size]);
+            while let Err(SendError::Full { .. }) = a.tell(&name("b"), "slow", Lane::Bulk, body.clone()) {
+                tokio::time::sleep(SECOND / 100).await;
+            }
+        }
+    };
+    tokio::join!(sender, receiver);
+    assert_eq!(b.stats().undeliverable, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_waits_of_a_link_that_was_given_up_goes_before_what_comes_over_the_next() {
     let net = SimNet::new(16, Weather::default());
     let (a, b) = pair(&net).await;

@@ -3,7 +3,7 @@
 //!
 //! Messages are gathered into frames. A frame has a number, is kept until acknowledged, and is sent only as far as the receiver
 //! has granted room; so what waits in the network's own queues is bounded too. Acknowledgements ride on frames that go anyway,
-//! or go alone after a few milliseconds. What stays unacknowledged is not resent blindly: a small probe follows on the same
+//! or go alone after 25 ms. What stays unacknowledged is not resent blindly: a small probe follows on the same
 //! lane, and its answer tells what is missing. An idle link is silent but for a heartbeat.
 
 mod frame;
