@@ -18,9 +18,11 @@ use crate::{
     words::Time,
 };
 
-/// With heavier texts than these, a full state goes without what was written of late. A message carries 64 MiB; the rest is for all
-/// that is not counted.
-const SENT_MAX_BYTES: usize = 48 * 1024 * 1024;
+/// With more than this, a full state goes without what was written of late. A message carries 64 MiB; the rest is for conflicts.
+const SENT_MAX_BYTES: usize = 54 * 1024 * 1024;
+
+/// What a register takes beside a text: with the names in its element, and its stamp.
+const REGISTER_BYTES: usize = 96;
 
 /// How much what was overwritten weighs.
 fn of_undo(undo: &[Undo]) -> usize {
@@ -65,12 +67,19 @@ impl Replica {
     /// without the models of the past than none.
     fn full_to_send(&self) -> Full {
         let full = self.full();
-        let writes = full.log.iter().filter_map(|(_, writes)| writes.as_ref()).map(weight::of_writes);
-        let of_late = writes.sum::<usize>() + of_undo(&full.undo);
-        match of_late > 0 && weight::of_registers(&self.registers) + of_late > SENT_MAX_BYTES {
+        match self.size_of(&full) > SENT_MAX_BYTES {
             true => self.full_with(0),
             false => full,
         }
+    }
+
+    /// About as many bytes as a full state of this replica takes, without its conflicts; rather more.
+    pub(crate) fn size_of(&self, full: &Full) -> usize {
+        let writes = || full.log.iter().filter_map(|(_, writes)| writes.as_ref());
+        let n_written: usize = writes().flat_map(|writes| writes.iter()).map(|row| row.cells.len()).sum();
+        let texts = writes().map(weight::of_writes).sum::<usize>() + of_undo(&full.undo);
+        let n_registers = self.registers.len() + n_written + full.undo.len();
+        weight::of_registers(&self.registers) + texts + n_registers * REGISTER_BYTES
     }
 
     /// What another replica with this vector and digest lacks.

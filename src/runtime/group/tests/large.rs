@@ -52,6 +52,20 @@ fn a_model_that_fits_into_a_message_reaches_who_comes_whatever_was_overwritten_o
     assert!(size < MESSAGE_MAX_BYTES, "{size} bytes");
 }
 
+#[test]
+fn a_model_of_many_small_values_takes_no_more_than_is_reckoned() {
+    let mut replica = Replica::new(name("a"), Timing::default().ahead_max);
+    let mut wanted = Model::default();
+    for n in 0..500 {
+        let channel_name = format!("a-channel-with-a-name-as-long-as-people-write-them-{n}");
+        wanted.apply(&[channel(&channel_name), note(&channel_name, "a word")]).unwrap();
+    }
+    replica.push(Time::from_ms(1000), wanted_push(wanted)).unwrap();
+    let full = replica.full();
+    let (size, reckoned) = (codec::encoded_len(&full).unwrap(), replica.size_of(&full));
+    assert!(size <= reckoned && reckoned < 4 * size, "{size} bytes, {reckoned} reckoned");
+}
+
 #[actix::test]
 async fn a_node_reads_what_it_kept_however_large_the_model_is() {
     let disk = Disk::default();
