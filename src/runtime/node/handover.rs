@@ -175,6 +175,7 @@ pub(super) async fn restore(
                     // A crash of this node must not lose what the other has given away.
                     let own = State { hand_over: None, ..fetched.clone() };
                     if let Err(cause) = world.states.put(subject.id, own).await {
+                        world.states.goes_on_from(subject.id, fetched.taken);
                         tracing::warn!(instance = %subject.path, cause, "the state that came with it is not on disk yet");
                     }
                     Some(fetched)

@@ -85,6 +85,9 @@ pub(super) async fn start(world: &Rc<World>, node: &NodeName, limit: Duration) -
         return Ok(());
     }
     let watch = Stopwatch::start();
+    if let Some(hosted) = world.hosted.borrow_mut().nodes.get_mut(node) {
+        hosted.is_wanted = true;
+    }
     // A host that crashed leaves a process to end by itself: names are unique, so that life comes to its end first.
     while is_there(world, node) {
         if watch.elapsed() > limit {
@@ -92,14 +95,18 @@ pub(super) async fn start(world: &Rc<World>, node: &NodeName, limit: Duration) -
         }
         sleep(LOOK_AGAIN).await;
     }
+    // A plan and supervision may have waited for that at the same time, or a plan stopped it meanwhile.
+    if world.hosted.borrow().runs(node) {
+        return Ok(());
+    }
+    let is_wanted = |hosted: &&mut Hosted| hosted.is_wanted;
+    if world.hosted.borrow_mut().nodes.get_mut(node).filter(is_wanted).is_none() {
+        return Err(format!("\"{node}\" was stopped or removed while it was started"));
+    }
     let life = launch(world, node)?;
-    let Some(()) = world.hosted.borrow_mut().nodes.get_mut(node).map(|hosted| {
-        hosted.life = Some(life);
-        hosted.is_wanted = true;
-        hosted.not_revived = None;
-    }) else {
-        return Err(format!("\"{node}\" was removed while it was started"));
-    };
+    if let Some(hosted) = world.hosted.borrow_mut().nodes.get_mut(node) {
+        (hosted.life, hosted.not_revived) = (Some(life), None);
+    }
     while watch.elapsed() < limit {
         if is_there(world, node) {
             return Ok(());

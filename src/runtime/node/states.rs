@@ -1,7 +1,7 @@
 //! The states of components on this node's disk: whose there are, and how new ones get there, many at a time.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     mem,
     rc::Rc,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -47,6 +47,8 @@ type Asker = oneshot::Sender<Result<(), String>>;
 struct Table {
     /// Whose there are, so that nobody is sent to the disk for one that is not. `None` while that cannot be read.
     kept: Option<HashSet<ComponentId>>,
+    /// When states were taken that live on here and could not be written: the next ones are later.
+    unwritten: HashMap<ComponentId, Time>,
     /// Those that wait to be written. Bounded by those who wait: the steps of one adaptation, and the checkpoints at once.
     waiting: Vec<(ComponentId, State, Asker)>,
     is_writing: bool,
@@ -56,7 +58,7 @@ impl States {
     /// The states on a disk.
     pub(super) fn new(disk: Disk) -> States {
         let kept = disk.store().state_ids().map(HashSet::from_iter).ok();
-        let table = Mutex::new(Table { kept, waiting: Vec::new(), is_writing: false });
+        let table = Mutex::new(Table { kept, unwritten: HashMap::new(), waiting: Vec::new(), is_writing: false });
         States(Arc::new(Shared { disk, table }))
     }
 
@@ -77,10 +79,12 @@ impl States {
     ///
     /// # Errors
     /// What the store says.
-    pub(super) async fn put(&self, id: ComponentId, state: State) -> Result<(), String> {
+    pub(super) async fn put(&self, id: ComponentId, mut state: State) -> Result<(), String> {
         let (done, written) = oneshot::channel();
         let must_write = {
             let mut table = self.0.table();
+            let after = table.unwritten.get(&id).map_or(state.taken, |before| Time(before.0.saturating_add(1)));
+            state.taken = state.taken.max(after);
             table.waiting.push((id, state, done));
             !mem::replace(&mut table.is_writing, true)
         };
@@ -90,6 +94,13 @@ impl States {
             actix_rt::spawn(async move { disk.off_the_thread(move || shared.write()).await });
         }
         written.await.unwrap_or_else(|_| Err("the store has ended".to_owned()))
+    }
+}
+
+impl States {
+    /// A component goes on from a state that was taken then and is not on this disk.
+    pub(super) fn goes_on_from(&self, id: ComponentId, taken: Time) {
+        self.0.table().unwritten.insert(id, taken);
     }
 }
 
@@ -151,8 +162,12 @@ impl Shared {
             let (states, askers): (Vec<_>, Vec<_>) =
                 batch.into_iter().map(|(id, state, asker)| ((id, state), asker)).unzip();
             let written = self.disk.note(self.disk.store().put_states(&states));
-            if let (Ok(()), Some(kept)) = (&written, &mut self.table().kept) {
-                kept.extend(states.iter().map(|(id, _)| *id));
+            if written.is_ok() {
+                let mut table = self.table();
+                table.unwritten.retain(|id, _| states.iter().all(|(written, _)| written != id));
+                if let Some(kept) = &mut table.kept {
+                    kept.extend(states.iter().map(|(id, _)| *id));
+                }
             }
             for asker in askers {
                 // Who asked may have given up waiting.
@@ -191,6 +206,15 @@ mod tests {
             assert_eq!(states.get(ids[8]).await.unwrap(), Some(state(&ids[8].to_string())));
             assert!(!states.may_have(ComponentId(1000)));
         }
+    }
+
+    #[actix_rt::test]
+    async fn what_follows_a_state_that_could_not_be_written_is_later_than_that() {
+        let states = States::new(Disk::new(Store::in_memory().unwrap()));
+        states.goes_on_from(ComponentId(1), Time(1_000_000));
+        states.put(ComponentId(1), state("since")).await.unwrap();
+        assert_eq!(states.get(ComponentId(1)).await.unwrap().unwrap().taken, Time(1_000_001));
+        assert!(states.0.table().unwritten.is_empty());
     }
 
     #[actix_rt::test]
