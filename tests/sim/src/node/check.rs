@@ -76,7 +76,8 @@ impl World<'_> {
     }
 
     /// Whether a component may have moved again before it had settled. For a node that could not carry a move out and turned back,
-    /// it came, went, and comes again. The accidents last hardly longer than a move may take to settle: it does not matter when.
+    /// it came, went, and comes again. The accidents last hardly longer than a move may take to settle: it does not matter when. In the end
+    /// all moves have settled, and are forgotten.
     fn moves_again(&self, path: &str) -> bool {
         let turned_back = |told: &Told| {
             let nodes = told.outcome.iter().flatten().flat_map(|outcome| &outcome.nodes);

@@ -235,6 +235,7 @@ impl World<'_> {
             }
             Event::Settled => {
                 Ledger::settle();
+                self.moves = Moves::default();
                 self.agenda.plan((HEAR_MS - 1) * MS, Event::Heard);
                 Ok(())
             }
